@@ -1,0 +1,1 @@
+"""Automated rollback of Genesys Cloud Architect flows."""

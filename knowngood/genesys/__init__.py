@@ -1,0 +1,1 @@
+"""The Genesys client: one port, two adapters, real HTTP."""

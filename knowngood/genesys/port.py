@@ -1,0 +1,208 @@
+"""The port to Genesys Cloud: what knowngood asks of an org, in its own words.
+
+Two adapters implement it: `guide` (the guide's paths) and `platform` (the public Platform API).
+All times are UTC; all durations are in seconds. Every method raises the classes of
+`knowngood.errors`: `ApiUnavailable`, `RateLimited`, `FlowLocked`, `FlowConflict`, `VersionGone`,
+`FlowGone`, `AccessDenied`, `BadAnswer`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class VersionStatus(StrEnum):
+    """The life of a version as the active one; history entries use DRAFT and PUBLISHED."""
+
+    DRAFT = "DRAFT"
+    ACTIVATED = "ACTIVATED"
+    PUBLISHING = "PUBLISHING"
+    PUBLISHED = "PUBLISHED"
+    OTHER = "OTHER"
+
+
+class Version(_Frozen):
+    """One entry of a flow's history. Versions are immutable (GUIDE rule 1)."""
+
+    version_id: str
+    status: VersionStatus
+    created_at: datetime | None = None
+    created_by: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+class Holder(_Frozen):
+    """Who holds Genesys' edit lock."""
+
+    kind: str = Field(description="user, client or deployment")
+    id: str
+    name: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name or self.id}"
+
+
+class Flow(_Frozen):
+    """A flow as it was read. `active` is None when the flow was never published.
+
+    `active.status` is PUBLISHED once the version is live, PUBLISHING while a publish is under way,
+    ACTIVATED when it was made active without a publish (callers still hear the former version).
+    """
+
+    flow_id: str
+    name: str
+    type: str | None = None
+    active: Version | None
+    versions: tuple[Version, ...] = Field(description="newest first")
+    lock: Holder | None = Field(
+        default=None, description="only where one read tells it; else read_lock does"
+    )
+    operation_id: str | None = None
+    operation_failed: str | None = Field(
+        default=None, description="why the last publish failed, when the API says so"
+    )
+
+    def is_live(self, version_id: str) -> bool:
+        """Say whether callers hear `version_id` now."""
+        return (
+            self.active is not None
+            and self.active.version_id == version_id
+            and self.active.status is VersionStatus.PUBLISHED
+        )
+
+
+class DependencyKind(StrEnum):
+    """What a version can need outside itself."""
+
+    QUEUE = "queue"
+    ENDPOINT = "endpoint"
+    DATA_ACTION = "data_action"
+    FLOW = "flow"
+    PROMPT = "prompt"
+    SCHEDULE = "schedule"
+    DATATABLE = "datatable"
+    OTHER = "other"
+
+
+class Dependency(_Frozen):
+    """One outside thing that a version needs; `target` is an id, or a URL for an endpoint."""
+
+    kind: DependencyKind
+    target: str
+    name: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name or self.target}"
+
+
+class Dependencies(_Frozen):
+    """What a version needs; `complete` is False where the API could not tell it all."""
+
+    items: tuple[Dependency, ...] = ()
+    complete: bool = True
+
+
+class DependencyVerdict(StrEnum):
+    """Reachable, broken, or not to be known now (never taken for broken)."""
+
+    OK = "ok"
+    BROKEN = "broken"
+    UNKNOWN = "unknown"
+
+
+class DependencyCheck(_Frozen):
+    """One dependency's verdict and the reason in words."""
+
+    dependency: Dependency
+    verdict: DependencyVerdict
+    detail: str = ""
+
+
+class SavedVersion(_Frozen):
+    """What a snapshot left in Genesys: the version that now records the state."""
+
+    version_id: str
+    configuration_digest: str | None = Field(
+        default=None, description="sha256 of the live configuration, where the API exports it"
+    )
+
+
+class FlowCounts(_Frozen):
+    """A flow's counters over one window, as the source gives them; None: the source lacks it.
+
+    `average_speed_of_answer` and `average_duration` are in seconds.
+    """
+
+    flow_id: str
+    start: datetime
+    end: datetime
+    total_calls: int | None = None
+    answered_calls: int | None = None
+    abandoned_calls: int | None = None
+    error_count: int | None = None
+    average_duration: float | None = None
+    average_speed_of_answer: float | None = None
+    version_id: str | None = None
+    complete: bool = Field(
+        default=True, description="False when buckets of the window are still missing"
+    )
+
+
+Fence = Callable[[], None]
+"""Called immediately before a write is sent; raises LeaseLost when the run was taken over."""
+
+
+class FlowGateway(Protocol):
+    """Everything that knowngood asks of a Genesys Cloud org."""
+
+    dialect: str
+    """`guide` or `platform`."""
+
+    def read_flow(self, flow_id: str) -> Flow:
+        """Read a flow, its active version and its history."""
+        ...
+
+    def read_lock(self, flow_id: str) -> Holder | None:
+        """Say who holds the edit lock, or None."""
+        ...
+
+    def save_snapshot(self, flow_id: str, description: str) -> SavedVersion:
+        """Record the flow's state before a deployment; FlowConflict on 409."""
+        ...
+
+    def activate(self, flow_id: str, name: str, version_id: str, *, fence: Fence) -> None:
+        """Make a version the active one, without publishing; VersionGone on 404."""
+        ...
+
+    def publish(self, flow_id: str, version_id: str, *, fence: Fence) -> str | None:
+        """Make the activated version live; return the operation's id where there is one.
+
+        FlowLocked when somebody edits the flow. ApiUnavailable(ambiguous=True) when the request
+        may have taken effect.
+        """
+        ...
+
+    def dependencies(self, flow_id: str, version_id: str) -> Dependencies:
+        """List what a version needs, as far as the API knows."""
+        ...
+
+    def check_dependency(self, dependency: Dependency) -> DependencyCheck:
+        """Ask whether a Genesys-side dependency exists and works (not outside endpoints)."""
+        ...
+
+    def count(
+        self, flow_ids: Sequence[str], start: datetime, end: datetime
+    ) -> Mapping[str, FlowCounts]:
+        """Read counters over [start, end) UTC for many flows; a missing flow has no data."""
+        ...
+
+    def close(self) -> None:
+        """Close pooled connections."""
+        ...

@@ -1,0 +1,217 @@
+"""Settings, read from the environment (prefix `KNOWNGOOD_`) and from `.env`.
+
+Every duration is in seconds. A wrong value is refused at start, by name. Secrets are `SecretStr`
+and stay out of logs, task arguments and the journal.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    HttpUrl,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from knowngood.errors import Refused
+from knowngood.genesys.regions import Region, region_named
+
+Rate = Annotated[float, Field(ge=0, le=1)]
+Words = Annotated[tuple[str, ...], NoDecode]
+SecretWords = Annotated[tuple[SecretStr, ...], NoDecode]
+
+
+def _known_region(name: str | None) -> str | None:
+    if name is not None:
+        region_named(name)
+    return name
+
+
+def _local_artifacts() -> str:
+    return (Path.cwd() / ".knowngood" / "artifacts").as_uri()
+
+
+class Settings(BaseSettings):
+    """All settings of all processes; the defaults run on one machine."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="KNOWNGOOD_", env_file=".env", extra="ignore", frozen=True
+    )
+
+    broker_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    artifacts_url: str = Field(
+        default_factory=_local_artifacts,
+        description="file:///…, s3://bucket/prefix, az://…, gs://… or memory:///",
+    )
+    worker_pool: Literal["prefork", "threads", "gevent"] = "prefork"
+
+    genesys_api: Literal["guide", "platform"] = "guide"
+    genesys_region: Annotated[str | None, AfterValidator(_known_region)] = None
+    genesys_base_url: HttpUrl | None = None
+    genesys_login_url: HttpUrl | None = None
+    genesys_client_id: str | None = None
+    genesys_client_secret: SecretStr | None = None
+    genesys_connect_timeout: PositiveFloat = 3.0
+    genesys_read_timeout: PositiveFloat = 10.0
+    genesys_requests_per_minute: PositiveInt = Field(
+        default=300, description="platform.api's token.rate.per.minute; the headers correct it"
+    )
+    genesys_rollback_share: Rate = Field(
+        default=0.3, description="the share of the limit that only rollbacks may use"
+    )
+
+    safe_window: PositiveFloat = 86_400
+    stable_tags: Words = ("v_stable", "v_hotfix")
+    smoke_test_url: str | None = Field(
+        default=None,
+        description="POSTed before activation to route one test call; {flow_id}, {version_id}",
+    )
+    dependency_timeout: PositiveFloat = 3.0
+
+    lock_retry_delay: NonNegativeFloat = 60
+    lock_attempts: PositiveInt = 3
+    snapshot_retry_delay: NonNegativeFloat = 30
+    snapshot_retries: NonNegativeInt = 3
+    poll_interval: PositiveFloat = Field(default=0.5, description="the first pause; each doubles")
+    poll_interval_max: PositiveFloat = 5
+    poll_timeout: PositiveFloat = 300
+    api_retry_delay: PositiveFloat = Field(
+        default=0.5, description="the first pause after a 5xx or time-out; each doubles, jittered"
+    )
+    api_retry_delay_max: PositiveFloat = 20
+    api_retry_timeout: PositiveFloat = Field(
+        default=600, description="a step that fails for so long is handed to a person"
+    )
+    restore_budget: PositiveFloat = Field(
+        default=60, description="a rollback under way for longer is alerted, and goes on"
+    )
+
+    lease_ttl: PositiveFloat = Field(
+        default=6, description="an executor that is silent for so long has lost its run"
+    )
+    reconcile_interval: PositiveFloat = 2
+    run_retention: PositiveFloat = Field(
+        default=14 * 86_400, description="how long Redis keeps an ended run; the archive keeps it"
+    )
+
+    health_interval: PositiveFloat = 300
+    health_window: PositiveFloat | None = Field(
+        default=None, description="the window of a measurement; the interval unless given"
+    )
+    health_analytics_delay: NonNegativeFloat = 0
+    health_bake_time: PositiveFloat = 3_600
+    health_policy: str = "threshold"
+    health_consecutive_breaches: PositiveInt = 2
+    health_max_abandon_rate: Rate = 0.2
+    health_max_error_rate: Rate = 0.05
+    health_max_asa: PositiveFloat = 60
+    health_min_calls: NonNegativeInt = 20
+    standing_watches: Words = ()
+    cooldown: NonNegativeFloat = 1_800
+    max_auto_rollbacks_per_day: NonNegativeInt = 3
+    dry_run: bool = False
+
+    alert_urls: SecretWords = ()
+    integration_alert_urls: SecretWords = ()
+    alert_retry_delay: PositiveFloat = 30
+
+    api_tokens: SecretWords = Field(
+        default=(), description="role:token, the role one of read, deploy, rollback"
+    )
+    hook_secret: SecretStr | None = None
+    flower_basic_auth: SecretStr | None = Field(default=None, description="user:password")
+
+    @field_validator(
+        "alert_urls",
+        "integration_alert_urls",
+        "api_tokens",
+        "stable_tags",
+        "standing_watches",
+        mode="before",
+    )
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return json.loads(value) if value.lstrip().startswith("[") else value.split()
+        return value
+
+    @model_validator(mode="after")
+    def _hosts_agree(self) -> "Settings":
+        if self.genesys_region and self.genesys_base_url:
+            raise ValueError(
+                "KNOWNGOOD_GENESYS_REGION and KNOWNGOOD_GENESYS_BASE_URL exclude each other"
+            )
+        return self
+
+    @property
+    def window(self) -> float:
+        """The window of one measurement, in seconds."""
+        return self.health_window or self.health_interval
+
+    @property
+    def region(self) -> Region:
+        """The API and login hosts.
+
+        Raises:
+            Refused: neither a region nor a base URL was given.
+        """
+        if self.genesys_base_url:
+            base = str(self.genesys_base_url).rstrip("/")
+            login = str(self.genesys_login_url or self.genesys_base_url).rstrip("/")
+            return Region(name="custom", api=base, login=login)
+        if self.genesys_region:
+            return region_named(self.genesys_region)
+        raise Refused(
+            "KNOWNGOOD_GENESYS_REGION",
+            None,
+            "name the org's region (us_east_1, mypurecloud.ie, …) or give "
+            "KNOWNGOOD_GENESYS_BASE_URL",
+        )
+
+    def credentials(self) -> tuple[str, SecretStr]:
+        """Return the OAuth client's id and secret.
+
+        Raises:
+            Refused: one of them is missing.
+        """
+        if not self.genesys_client_id:
+            raise Refused("KNOWNGOOD_GENESYS_CLIENT_ID", None, "give the OAuth client's id")
+        if not self.genesys_client_secret:
+            raise Refused("KNOWNGOOD_GENESYS_CLIENT_SECRET", None, "give the OAuth client's secret")
+        return self.genesys_client_id, self.genesys_client_secret
+
+
+def refusal(error: ValidationError, *, prefix: str = "") -> Refused:
+    """Turn pydantic's first complaint into one line that names field, value and what is right."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    field = prefix + (where.upper() if prefix else where) if where else prefix.rstrip("_")
+    value = "(secret)" if "secret" in where or "token" in where else first.get("input")
+    if isinstance(value, dict):
+        value = None
+    return Refused(field or "input", value, first["msg"].removeprefix("Value error, "))
+
+
+@cache
+def load() -> Settings:
+    """Read the settings once per process.
+
+    Raises:
+        Refused: a value is wrong; the message names the variable.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise refusal(error, prefix="KNOWNGOOD_") from None

@@ -1,0 +1,1 @@
+"""How processes run: the Celery app, its queues, signals and logging."""
