@@ -1,0 +1,65 @@
+"""One process's parts, built from the settings when first asked for and shared from then on.
+
+A pool process builds its own after the fork, so that no socket is shared between processes.
+"""
+
+from functools import cache
+
+from knowngood import settings as settings_module
+from knowngood.alerts.outbox import AlertOutbox
+from knowngood.genesys.connect import connect as connect_genesys
+from knowngood.genesys.port import FlowGateway
+from knowngood.runs.executor import Parts
+from knowngood.runs.heartbeat import Heart
+from knowngood.runs.store import RunStore
+from knowngood.runs.store import connect as connect_redis
+from knowngood.settings import Settings
+from knowngood.snapshots.registry import SnapshotRegistry
+from knowngood.snapshots.store import open_store
+
+
+def settings() -> Settings:
+    """Return the settings of this process."""
+    return settings_module.load()
+
+
+@cache
+def run_store() -> RunStore:
+    """Return the run journal."""
+    chosen = settings()
+    return RunStore(
+        connect_redis(chosen.redis_url.get_secret_value()),
+        lease_ttl=chosen.lease_ttl,
+        retention=chosen.run_retention,
+    )
+
+
+@cache
+def registry() -> SnapshotRegistry:
+    """Return the snapshot registry in the artifact store."""
+    return SnapshotRegistry(open_store(settings().artifacts_url))
+
+
+@cache
+def outbox() -> AlertOutbox:
+    """Return the alert outbox."""
+    return AlertOutbox(run_store().redis)
+
+
+@cache
+def gateway(priority: str = "rollback") -> FlowGateway:
+    """Return the connection to Genesys; `priority` says whose share of the rate limit it uses."""
+    return connect_genesys(settings(), priority=priority)
+
+
+@cache
+def executor() -> Parts:
+    """Return what steps are executed with."""
+    store = run_store()
+    return Parts(settings(), store, Heart(store), gateway, registry)
+
+
+def forget() -> None:
+    """Drop every part, so that a forked process builds its own."""
+    for part in (run_store, registry, outbox, gateway, executor):
+        part.cache_clear()

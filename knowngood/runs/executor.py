@@ -1,0 +1,220 @@
+"""Executes one delivery of one step: ask the journal, do the step, record what came of it.
+
+The executor knows nothing of Celery: it returns what the task is to do with its message.
+"""
+
+import json
+import logging
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from knowngood.errors import FallBack, LeaseLost, NeedsPerson, TryAgain, Unreachable
+from knowngood.genesys.port import FlowGateway
+from knowngood.runs.endings import alert_for, reason_of, state_after
+from knowngood.runs.heartbeat import Heart
+from knowngood.runs.model import Run, RunKind, RunState
+from knowngood.runs.retries import next_pause, unavailable
+from knowngood.runs.store import Answer, Claim, RunStore
+from knowngood.settings import Settings
+from knowngood.snapshots.registry import SnapshotRegistry
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Proceed:
+    """The step is done: the chain goes on."""
+
+
+@dataclass(frozen=True)
+class Drop:
+    """This delivery is not to have any effect: the chain ends here."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class RetryIn:
+    """Deliver the same step again after `seconds`."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Redispatch:
+    """Send the run's steps anew from its present position, under its present token."""
+
+    run: Run
+
+
+Outcome = Proceed | Drop | RetryIn | Redispatch
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step found out. `detail` goes to the journal, `facts` into the run.
+
+    `ends` names the outcome when the run succeeds with this step.
+    """
+
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+    ends: str | None = None
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """What a step works with. `repeated` is True when an earlier attempt may have written."""
+
+    run: Run
+    settings: Settings
+    store: RunStore
+    gateway: FlowGateway
+    registry: SnapshotRegistry
+    claim: Claim
+
+    @property
+    def repeated(self) -> bool:
+        """Say whether this step was begun before: then read before you write."""
+        return self.run.attempt > 1
+
+    def fence(self) -> None:
+        """Stop here with LeaseLost unless this delivery may still write to the flow."""
+        self.store.renew(self.claim)
+
+    def note(self, event: str, **detail: Any) -> None:
+        """Append a line to the run's journal."""
+        self.store.note(self.claim, event, detail)
+
+    def now(self) -> datetime:
+        """Return the journal's time in UTC."""
+        return datetime.fromtimestamp(self.store.time(), UTC)
+
+
+Step = Callable[[StepContext], StepResult]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of one process that steps share."""
+
+    settings: Settings
+    store: RunStore
+    heart: Heart
+    gateway: Callable[[], FlowGateway]
+    registry: Callable[[], SnapshotRegistry]
+
+
+def worker_name() -> str:
+    """Name this process in the journal."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def execute(parts: Parts, kind: RunKind, step: str, work: Step, run_id: str, token: int) -> Outcome:
+    """Execute one delivery of a step and say what becomes of its message.
+
+    A step that the journal holds as done is not executed again; one that another delivery
+    executes now, or that belongs to a taken-over run, is dropped.
+    """
+    try:
+        answer, run, claim = parts.store.begin(run_id, token, kind, step, worker_name())
+    except Unreachable as error:
+        # The reconciler hands the step out again once the journal answers.
+        return Drop(str(error))
+    if answer is Answer.DONE:
+        return Proceed()
+    if answer is not Answer.GO or run is None:
+        return Drop(f"{step} is {answer}")
+    try:
+        with parts.heart.beating(claim):
+            context = StepContext(
+                run, parts.settings, parts.store, parts.gateway(), parts.registry(), claim
+            )
+            result = work(context)
+        return _record(parts.store, claim, run, result)
+    except LeaseLost as error:
+        log.warning("run %s step %s: %s", run_id, step, error)
+        return Drop(str(error))
+    except FallBack as error:
+        return _guarded(lambda: _fall_back(parts.store, claim, run, error))
+    except TryAgain as error:
+        return _guarded(lambda: _retry(parts, claim, run, error))
+    except Unreachable as error:
+        return _guarded(lambda: _retry(parts, claim, run, unavailable(error)))
+    except NeedsPerson as error:
+        return _guarded(lambda: _stop(parts.store, claim, run, error))
+    except Exception as error:
+        log.exception("run %s step %s failed", run_id, step)
+        return _guarded(lambda: _stop(parts.store, claim, run, error))
+
+
+def _guarded(recording: Callable[[], Outcome]) -> Outcome:
+    try:
+        return recording()
+    except (LeaseLost, Unreachable) as error:
+        return Drop(str(error))
+
+
+def _record(store: RunStore, claim: Claim, run: Run, result: StepResult) -> Outcome:
+    if result.ends is None:
+        store.finish_step(claim, run, result.detail, result.facts)
+        return Proceed()
+    ended = store.end(
+        run.run_id,
+        claim.token,
+        RunState.SUCCEEDED,
+        claim=claim.claim,
+        outcome=result.ends,
+        result=result.detail,
+        facts=result.facts,
+    )
+    return Drop("run ended") if ended else Drop("lease lost")
+
+
+def _fall_back(store: RunStore, claim: Claim, run: Run, error: FallBack) -> Outcome:
+    gone = (*run.gone, error.version_id)
+    again = store.rewind(
+        claim,
+        run,
+        "select_target",
+        {"gone": json.dumps(gone)},
+        {"error": reason_of(error), "version": error.version_id},
+    )
+    return Redispatch(again)
+
+
+def _retry(parts: Parts, claim: Claim, run: Run, error: TryAgain) -> Outcome:
+    try:
+        pause = next_pause(error, run, parts.settings, parts.store.time())
+    except NeedsPerson as final:
+        return _stop(parts.store, claim, run, final)
+    parts.store.wait(
+        claim,
+        waiting_on=pause.waiting_on,
+        countdown=pause.seconds,
+        counters=pause.counters,
+        detail={
+            "error": reason_of(error),
+            "waiting_on": pause.waiting_on,
+            "seconds": round(pause.seconds, 3),
+        },
+    )
+    return RetryIn(pause.seconds)
+
+
+def _stop(store: RunStore, claim: Claim, run: Run, error: Exception) -> Outcome:
+    alert = alert_for(run, error)
+    store.end(
+        run.run_id,
+        claim.token,
+        state_after(error),
+        claim=claim.claim,
+        error=reason_of(error),
+        facts={"action": alert.what_to_do},
+        alert=alert,
+    )
+    return Drop("run ended")

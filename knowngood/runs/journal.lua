@@ -1,0 +1,272 @@
+-- Every change of a run, each one atomic: compare the caller's token and claim, then set.
+-- Called as: EVALSHA sha 0 <operation> <JSON of its arguments>; answers JSON.
+-- Keys are derived from ids here, so one Redis (or Sentinel) is meant, not a sharded cluster.
+
+local op = ARGV[1]
+local a = cjson.decode(ARGV[2])
+
+local function server_time()
+  local t = redis.call('TIME')
+  return tonumber(t[1]) + tonumber(t[2]) / 1000000
+end
+
+-- The journal's clock is Redis' own, so that workers' clocks need not agree; tests inject theirs.
+local now = a.now or server_time()
+
+local RUN = 'kg:run:' .. (a.run_id or '')
+local ACTIVE = 'kg:runs:active'
+local SEEN = 'kg:queue:seen'
+
+local function stamp(t) return string.format('%.6f', t) end
+local function get(field) return redis.call('HGET', RUN, field) end
+local function set(...) redis.call('HSET', RUN, ...) end
+local function answer(t) return cjson.encode(t) end
+local function terminal(state)
+  return state == 'succeeded' or state == 'needs_attention' or state == 'failed'
+    or state == 'cancelled'
+end
+
+local function note(event, detail)
+  redis.call('XADD', 'kg:journal:' .. a.run_id, 'MAXLEN', '~', '5000', '*',
+    'at', stamp(now), 'event', event, 'step', get('step') or '', 'attempt', get('attempt') or '0',
+    'token', get('token') or '0', 'detail', detail or '{}')
+end
+
+local function whole()
+  local flat = redis.call('HGETALL', RUN)
+  local run = {}
+  for i = 1, #flat, 2 do run[flat[i]] = flat[i + 1] end
+  return run
+end
+
+local function due(t) redis.call('ZADD', ACTIVE, stamp(t), a.run_id) end
+
+local function next_token(flow_id) return redis.call('INCR', 'kg:token:' .. flow_id) end
+
+-- The caller may change the run only while its token is the newest and its claim stands.
+local function lost()
+  local state = get('state')
+  if not state then return 'gone' end
+  if terminal(state) then return 'ended' end
+  if get('token') ~= tostring(a.token) then return 'stale' end
+  if a.claim and get('claim') ~= a.claim then return 'stale' end
+  return nil
+end
+
+local function put_alert(alert_id, alert)
+  local key = 'kg:alert:' .. alert_id
+  if redis.call('EXISTS', key) == 0 then
+    redis.call('HSET', key, 'alert', alert)
+    redis.call('ZADD', 'kg:alerts:due', stamp(now), alert_id)
+  end
+end
+
+local ops = {}
+
+function ops.create()
+  if redis.call('EXISTS', RUN) == 1 then return answer({answer = 'exists', run_id = a.run_id}) end
+  local alias = redis.call('GET', 'kg:alias:' .. a.run_id)
+  if alias then return answer({answer = 'joined', run_id = alias}) end
+  local idem = a.idempotency_key and ('kg:idem:' .. a.kind .. ':' .. a.idempotency_key)
+  if idem then
+    local former = redis.call('GET', idem)
+    if former then return answer({answer = 'repeated', run_id = former}) end
+  end
+  local holder = 'kg:lease:' .. a.flow_id
+  if a.exclusive then
+    local first = redis.call('GET', holder)
+    if first and redis.call('EXISTS', 'kg:run:' .. first) == 1 then
+      redis.call('SET', 'kg:alias:' .. a.run_id, first, 'EX', a.retention)
+      if idem then redis.call('SET', idem, first, 'EX', a.retention) end
+      return answer({answer = 'joined', run_id = first})
+    end
+    redis.call('SET', holder, a.run_id)
+  end
+  if idem then redis.call('SET', idem, a.run_id, 'EX', a.retention) end
+  local token = next_token(a.flow_id)
+  set('run_id', a.run_id, 'kind', a.kind, 'flow_id', a.flow_id,
+    'flow_name', redis.call('HGET', 'kg:flow:' .. a.flow_id, 'name') or '',
+    'state', 'queued', 'waiting_on', '', 'position', a.position, 'step', a.step,
+    'attempt', '0', 'token', token, 'claim', '', 'created', stamp(now), 'handed', stamp(now),
+    'request', a.request, 'counters', '{}')
+  redis.call('ZADD', 'kg:runs', stamp(now), a.run_id)
+  redis.call('SET', 'kg:born', stamp(now), 'NX')
+  due(now + a.grace)
+  note('accepted', a.request)
+  return answer({answer = 'created', run_id = a.run_id})
+end
+
+-- Hand the run to the queue once: a second delivery of the entry message gets nothing.
+function ops.dispatch()
+  local state = get('state')
+  if not state then return answer({answer = 'gone'}) end
+  if terminal(state) then return answer({answer = 'ended'}) end
+  if get('dispatched') then return answer({answer = 'done'}) end
+  set('dispatched', '1', 'handed', stamp(now))
+  due(now + a.grace)
+  return answer({answer = 'go', run = whole()})
+end
+
+function ops.begin()
+  local why = lost()
+  if why then return answer({answer = why}) end
+  local position = tonumber(get('position'))
+  if a.position < position then return answer({answer = 'done'}) end
+  if a.position > position then return answer({answer = 'stale'}) end
+  local claim = get('claim')
+  if claim ~= '' and tonumber(get('expires')) > now then return answer({answer = 'busy'}) end
+  local handed = tonumber(get('handed'))
+  local seen = redis.call('GET', SEEN)
+  if not seen or tonumber(seen) < handed then redis.call('SET', SEEN, stamp(handed)) end
+  redis.call('HINCRBY', RUN, 'attempt', 1)
+  set('step', a.step, 'claim', a.new_claim, 'expires', stamp(now + a.ttl), 'state', 'running',
+    'waiting_on', '')
+  if not get('started') then set('started', stamp(now)) end
+  if not get('step_started') then set('step_started', stamp(now)) end
+  due(now + a.ttl)
+  note('step-started', cjson.encode({worker = a.worker}))
+  return answer({answer = 'go', run = whole()})
+end
+
+-- A heartbeat, and the fence before every write: both need the newest token and the claim.
+function ops.renew()
+  local why = lost()
+  if why then return answer({answer = why}) end
+  set('expires', stamp(now + a.ttl))
+  due(now + a.ttl)
+  return answer({answer = 'go'})
+end
+
+function ops.note()
+  local why = lost()
+  if why then return answer({answer = why}) end
+  note(a.event, a.detail)
+  return answer({answer = 'go'})
+end
+
+function ops.finish_step()
+  local why = lost()
+  if why then return answer({answer = why}) end
+  note('step-ended', a.result)
+  set('result:' .. get('step'), a.result, 'position', a.position + 1, 'claim', '', 'attempt', '0',
+    'counters', '{}', 'handed', stamp(now), 'step', a.next_step)
+  redis.call('HDEL', RUN, 'step_started')
+  for field, value in pairs(a.facts) do set(field, value) end
+  if a.facts.flow_name then
+    redis.call('HSET', 'kg:flow:' .. get('flow_id'), 'name', a.facts.flow_name)
+  end
+  due(now + a.grace)
+  return answer({answer = 'go'})
+end
+
+function ops.wait()
+  local why = lost()
+  if why then return answer({answer = why}) end
+  set('state', 'waiting', 'waiting_on', a.waiting_on, 'claim', '', 'counters', a.counters,
+    'handed', stamp(now + a.countdown))
+  if a.waiting_on == 'lock' then
+    redis.call('HINCRBYFLOAT', RUN, 'lock_wait', a.countdown)
+  end
+  due(now + a.countdown + a.grace)
+  note('step-waits', a.detail)
+  return answer({answer = 'go'})
+end
+
+-- A run that something else drives for a while (a watch and its polls): look again at `until`.
+function ops.park()
+  local why = lost()
+  if why then return answer({answer = why}) end
+  set('state', 'running', 'waiting_on', '', 'claim', '', 'handed', stamp(a['until']))
+  if not get('started') then set('started', stamp(now)) end
+  for field, value in pairs(a.facts) do set(field, value) end
+  due(a['until'])
+  return answer({answer = 'go'})
+end
+
+-- Back to an earlier step with a new token: every message of the old chain is stale from here on.
+function ops.rewind()
+  local why = lost()
+  if why then return answer({answer = why}) end
+  note('fell-back', a.detail)
+  set('position', a.position, 'step', a.step, 'claim', '', 'attempt', '0', 'counters', '{}',
+    'handed', stamp(now), 'token', next_token(get('flow_id')))
+  redis.call('HDEL', RUN, 'step_started')
+  for field, value in pairs(a.facts) do set(field, value) end
+  due(now + a.grace)
+  return answer({answer = 'go', run = whole()})
+end
+
+-- Take over a run whose executor is silent. The score is compared, so two reconcilers act once.
+function ops.take_over()
+  local score = redis.call('ZSCORE', ACTIVE, a.run_id)
+  local state = get('state')
+  if not state or terminal(state) then
+    redis.call('ZREM', ACTIVE, a.run_id)
+    return answer({answer = 'ended'})
+  end
+  if not score or tonumber(score) > now then return answer({answer = 'busy'}) end
+  if get('claim') == '' and a.backlog then
+    -- The message may still be in the queue: only a later one that was begun proves it lost.
+    local seen = redis.call('GET', SEEN)
+    if not seen or tonumber(seen) < tonumber(get('handed')) + a.grace then
+      due(now + a.grace)
+      return answer({answer = 'busy'})
+    end
+  end
+  local silent = cjson.encode({silent_since = score, claim = get('claim')})
+  set('token', next_token(get('flow_id')), 'claim', '', 'handed', stamp(now), 'dispatched', '1')
+  redis.call('HINCRBY', RUN, 'takeovers', 1)
+  due(now + a.grace)
+  note('taken-over', silent)
+  return answer({answer = 'go', run = whole()})
+end
+
+local function close(state, outcome, reason, alert_id, alert)
+  set('state', state, 'waiting_on', '', 'claim', '', 'ended', stamp(now), 'outcome', outcome,
+    'error', reason)
+  local flow_id = get('flow_id')
+  if redis.call('GET', 'kg:lease:' .. flow_id) == a.run_id then
+    redis.call('DEL', 'kg:lease:' .. flow_id)
+  end
+  redis.call('ZREM', ACTIVE, a.run_id)
+  redis.call('SADD', 'kg:runs:unarchived', a.run_id)
+  if alert_id then put_alert(alert_id, alert) end
+  note('run-ended', cjson.encode({state = state, outcome = outcome, error = reason}))
+  redis.call('EXPIRE', RUN, a.retention)
+  redis.call('EXPIRE', 'kg:journal:' .. a.run_id, a.retention)
+end
+
+-- The terminal state, the freed lease and the alert in the outbox: all of them or none.
+function ops.end_run()
+  local why = lost()
+  if why then return answer({answer = why}) end
+  if a.result then
+    note('step-ended', a.result)
+    set('result:' .. get('step'), a.result)
+  end
+  for field, value in pairs(a.facts) do set(field, value) end
+  close(a.state, a.outcome, a.error, a.alert_id, a.alert)
+  return answer({answer = 'go'})
+end
+
+-- A person's cancel: only before the step that changes the flow has begun.
+function ops.cancel()
+  local state = get('state')
+  if not state then return answer({answer = 'gone'}) end
+  if terminal(state) then return answer({answer = 'ended', state = state}) end
+  local position = tonumber(get('position'))
+  local no_return = a.no_return[get('kind')]
+  if no_return and (position > no_return
+      or (position == no_return and tonumber(get('attempt')) > 0)) then
+    return answer({answer = 'too-late', step = get('step')})
+  end
+  close('cancelled', 'cancelled', a.error)
+  return answer({answer = 'go'})
+end
+
+function ops.alert()
+  put_alert(a.alert_id, a.alert)
+  return answer({answer = 'go'})
+end
+
+return ops[op]()
