@@ -1,0 +1,417 @@
+"""The org's state: flows, versions, locks, publications and what was live when."""
+
+import hashlib
+import json
+import re
+import uuid
+from bisect import bisect_right
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulator.clock import Clock
+from simulator.traffic import Quality, Traffic
+
+_TAG = re.compile(r"\bv_[a-z][a-z0-9_]*\b")
+_NUMBERED = re.compile(r"^(\d+)(?:\.\d+)?$")
+
+
+@dataclass(slots=True, frozen=True)
+class Actor:
+    """Who does something: kind is `user`, `client` or `deployment`."""
+
+    id: str
+    name: str
+    kind: str = "user"
+
+
+@dataclass(slots=True, frozen=True)
+class Dependency:
+    """Something outside the flow that a version needs."""
+
+    type: str
+    id: str
+    name: str
+    url: str | None = None
+
+    def entry(self) -> dict[str, Any]:
+        """The dependency as JSON; an absent URL is omitted."""
+        entry = {"type": self.type, "id": self.id, "name": self.name}
+        return entry if self.url is None else {**entry, "url": self.url}
+
+
+@dataclass(slots=True)
+class Version:
+    """One immutable version of a flow; `quality` is what its callers meet."""
+
+    id: str
+    status: str
+    created_at: float
+    created_by: Actor
+    description: str = ""
+    tags: list[str] = field(default_factory=list)
+    dependencies: list[Dependency] = field(default_factory=list)
+    configuration: dict[str, Any] = field(default_factory=dict)
+    quality: Quality = field(default_factory=Quality)
+    kind: str = "CHECKIN"
+    show_created_at: bool = True
+    deleted: bool = False
+    snapshot: bool = False
+    published_at: float | None = None
+    published_end: float | None = None
+    digest: str = ""
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what may never change after the version was made."""
+        content = json.dumps(
+            [self.id, self.description, self.created_at, self.configuration], sort_keys=True
+        )
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+@dataclass(slots=True, frozen=True)
+class Lock:
+    """An edit lock; `until` is when its holder lets go, None for never."""
+
+    holder: Actor
+    since: float
+    until: float | None = None
+
+
+@dataclass(slots=True)
+class Operation:
+    """An asynchronous operation, as `currentOperation` shows it."""
+
+    id: str
+    action: str
+    actor: Actor
+    started: float
+    done_at: float
+    error_code: str | None = None
+    error_message: str | None = None
+
+    def status(self, now: float) -> str:
+        """The actionStatus at this moment."""
+        if now >= self.done_at:
+            return "FAILURE" if self.error_code else "SUCCESS"
+        share = (now - self.started) / (self.done_at - self.started)
+        if share < 0.2:
+            return "STARTED"
+        return "PENDING_GENERATION" if share < 0.6 else "PENDING_BACKEND_NOTIFICATION"
+
+
+@dataclass(slots=True)
+class Publication:
+    """A version on its way to being live."""
+
+    version_id: str
+    operation: Operation
+    activated: tuple[str, float] | None
+
+
+@dataclass(slots=True)
+class PublishFailure:
+    """A publication that is to fail, `times` more times (-1: always)."""
+
+    code: str
+    message: str
+    times: int = 1
+    flow: str | None = None
+
+
+@dataclass(slots=True)
+class Invariants:
+    """Counters of what must never happen, with the latest evidence."""
+
+    publishes_over_anothers_lock: int = 0
+    publishes_refused_by_lock: int = 0
+    publishes_not_activated: int = 0
+    publishes_of_unknown_version: int = 0
+    repeated_publishes: int = 0
+    repeated_activations: int = 0
+    activations_over_anothers_lock: int = 0
+    forced_unlocks: int = 0
+    evidence: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=1000))
+
+    def count(self, counter: str, *, flow: str, version: str | None, time: float) -> None:
+        """Add one to a counter and keep when and where."""
+        setattr(self, counter, getattr(self, counter) + 1)
+        self.evidence.append({"counter": counter, "flow": flow, "version": version, "time": time})
+
+
+class Flow:
+    """One Architect flow with all its versions, oldest first."""
+
+    def __init__(self, flow_id: str, name: str, flow_type: str, seed: int) -> None:
+        self.id = flow_id
+        self.name = name
+        self.type = flow_type
+        self.description = ""
+        self.seed = seed
+        self.versions: dict[str, Version] = {}
+        self.live: str | None = None
+        self.active = True
+        self.deleted = False
+        self.published_by: Actor | None = None
+        self.activated: tuple[str, float] | None = None
+        self.publication: Publication | None = None
+        self.operation: Operation | None = None
+        self.lock: Lock | None = None
+        self.queues: list[str] = []
+        self.rates: list[tuple[float, float]] = []
+        self.actions: list[dict[str, Any]] = []
+        self._live_times: list[float] = []
+        self._live_versions: list[str | None] = []
+
+    @property
+    def history(self) -> list[tuple[float, str | None]]:
+        """(epoch seconds, version) for each change of what is live, oldest first."""
+        return list(zip(self._live_times, self._live_versions, strict=True))
+
+    def live_at(self, moment: float) -> str | None:
+        """The version that callers met at this moment."""
+        position = bisect_right(self._live_times, moment)
+        return self._live_versions[position - 1] if position else None
+
+    def existed_at(self, moment: float) -> bool:
+        """True from the flow's first publication on."""
+        return bool(self._live_times) and self._live_times[0] <= moment
+
+    def steady_between(self, start: float, end: float) -> bool:
+        """True when nothing went live after `start` and up to `end`."""
+        return bisect_right(self._live_times, start) == bisect_right(self._live_times, end)
+
+    def record_live(self, version_id: str | None, moment: float, actor: Actor) -> None:
+        """Make a version what callers meet from this moment on."""
+        previous = self.versions.get(self.live or "")
+        if previous is not None and self.live != version_id:
+            previous.published_end = moment
+        self.live = version_id
+        self._live_times.append(moment)
+        self._live_versions.append(version_id)
+        version = self.versions.get(version_id or "")
+        if version is not None:
+            version.status = "PUBLISHED"
+            version.kind = "PUBLISH"
+            version.published_at = moment
+            version.published_end = None
+            self.published_by = actor
+            self.note("publish", actor, moment, version_id)
+
+    def note(self, action: str, actor: Actor, moment: float, version: str | None = None) -> None:
+        """Append to the flow's own history of actions."""
+        self.actions.append({"action": action, "actor": actor, "time": moment, "version": version})
+
+    def settle(self, now: float) -> None:
+        """Let time take effect: locks that end, publications that finish."""
+        if self.lock is not None and self.lock.until is not None and now >= self.lock.until:
+            self.lock = None
+        publication = self.publication
+        if publication is not None and now >= publication.operation.done_at:
+            self.publication = None
+            if publication.operation.error_code is None:
+                self.record_live(
+                    publication.version_id,
+                    publication.operation.done_at,
+                    publication.operation.actor,
+                )
+            else:
+                self.activated = publication.activated
+
+    def version(self, version_id: str) -> Version | None:
+        """A version that still exists."""
+        found = self.versions.get(version_id)
+        return None if found is None or found.deleted else found
+
+    def next_version_id(self) -> str:
+        """The next whole number, as "4.0"."""
+        numbers = [int(found[1]) for v in self.versions if (found := _NUMBERED.match(v))]
+        return f"{max(numbers, default=0) + 1}.0"
+
+    def locked_against(self, actor_id: str | None) -> bool:
+        """True when somebody else holds the edit lock."""
+        return self.lock is not None and self.lock.holder.id != actor_id
+
+    def add_version(
+        self,
+        *,
+        status: str,
+        created_at: float,
+        created_by: Actor,
+        version_id: str | None = None,
+        description: str = "",
+        tags: list[str] | None = None,
+        dependencies: list[Dependency] | None = None,
+        configuration: dict[str, Any] | None = None,
+        quality: Quality | None = None,
+        show_created_at: bool = True,
+        snapshot: bool = False,
+    ) -> Version:
+        """Append a version; a tag may also be named inside the description."""
+        needs = dependencies or []
+        version = Version(
+            id=version_id or self.next_version_id(),
+            status=status,
+            created_at=created_at,
+            created_by=created_by,
+            description=description,
+            tags=list(dict.fromkeys([*(tags or []), *_TAG.findall(description)])),
+            dependencies=needs,
+            configuration=configuration or {"name": self.name, "manifest": manifest(needs)},
+            quality=quality or Quality(),
+            show_created_at=show_created_at,
+            snapshot=snapshot,
+        )
+        version.digest = version.fingerprint()
+        self.versions[version.id] = version
+        return version
+
+
+@dataclass(slots=True)
+class Settings:
+    """What the control API may set for the whole org; durations in seconds."""
+
+    publishing_seconds: float = 0.0
+    publish_status: int = 202
+    enforce_locks: bool = True
+    show_created_at: bool = True
+    dependency_tracking_rebuilding: bool = False
+    max_predicates: int | None = None
+
+
+class Org:
+    """Everything both dialects read and write."""
+
+    def __init__(self, *, seed: int = 1, clock: Clock | None = None) -> None:
+        self.seed = seed
+        self.clock = clock or Clock()
+        self.settings = Settings()
+        self.flows: dict[str, Flow] = {}
+        self.invariants = Invariants()
+        self.traffic = Traffic(seed)
+        self.queues: dict[str, str] = {}
+        self.endpoints: dict[str, dict[str, Any]] = {}
+        self.actions: dict[str, dict[str, Any]] = {}
+        self.test_call: dict[str, Any] = {}
+        self.failures: list[PublishFailure] = []
+        self.executions: list[dict[str, Any]] = []
+        self.limits: dict[str, int] = {}
+
+    def demo_id(self, number: int) -> str:
+        """The UUID of the n-th seeded flow, from 1; the same for the same seed."""
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"simulator/flow/{self.seed}/{number}"))
+
+    def flow(self, flow_id: str) -> Flow | None:
+        """A flow with everything that is due by now already done, deleted ones included."""
+        flow = self.flows.get(flow_id)
+        if flow is not None:
+            flow.settle(self.clock.now())
+        return flow
+
+    def add_flow(self, flow_id: str, name: str, flow_type: str = "INBOUNDCALL") -> Flow:
+        """A new flow without versions."""
+        digest = hashlib.sha256(f"{self.seed}/{flow_id}".encode()).digest()
+        flow = Flow(flow_id, name, flow_type, int.from_bytes(digest[:8], "big"))
+        self.flows[flow_id] = flow
+        return flow
+
+    def snapshot(self, flow: Flow, description: str, tags: list[str], actor: Actor) -> Version:
+        """A DRAFT that copies what is live."""
+        live = flow.versions.get(flow.live or "")
+        now = self.clock.now()
+        version = flow.add_version(
+            status="DRAFT",
+            created_at=now,
+            created_by=actor,
+            description=description,
+            tags=tags,
+            dependencies=list(live.dependencies) if live else None,
+            configuration=live.configuration if live else None,
+            quality=live.quality if live else None,
+            show_created_at=self.settings.show_created_at,
+            snapshot=True,
+        )
+        flow.note("save", actor, now, version.id)
+        return version
+
+    def activate(self, flow: Flow, version_id: str, actor: Actor) -> None:
+        """Choose a version without changing what callers meet."""
+        now = self.clock.now()
+        if flow.locked_against(actor.id):
+            self._count("activations_over_anothers_lock", flow, version_id)
+        pending = flow.publication.version_id if flow.publication else None
+        chosen = flow.activated[0] if flow.activated else pending or flow.live
+        if chosen == version_id:
+            self._count("repeated_activations", flow, version_id)
+        if flow.activated is None or flow.activated[0] != version_id:
+            flow.activated = (version_id, now)
+
+    def publish(self, flow: Flow, version_id: str, actor: Actor) -> Operation:
+        """Start making a version live; it takes the settable publishing time."""
+        now = self.clock.now()
+        if flow.locked_against(actor.id):
+            self._count("publishes_over_anothers_lock", flow, version_id)
+        pending = flow.publication
+        if pending is not None and pending.version_id == version_id:
+            self._count("repeated_publishes", flow, version_id)
+            return pending.operation
+        if flow.live == version_id:
+            self._count("repeated_publishes", flow, version_id)
+        failure = self._failure_for(flow.id)
+        operation = Operation(
+            id=str(uuid.uuid4()),
+            action="PUBLISH",
+            actor=actor,
+            started=now,
+            done_at=now + self.settings.publishing_seconds,
+            error_code=failure.code if failure else None,
+            error_message=failure.message if failure else None,
+        )
+        flow.operation = operation
+        flow.publication = Publication(version_id, operation, flow.activated)
+        flow.activated = None
+        flow.settle(now)
+        return operation
+
+    def deploy(
+        self, flow: Flow, actor: Actor, *, at: float | None = None, **content: Any
+    ) -> Version:
+        """A pipeline's deployment: a new version, live at once."""
+        moment = self.clock.now() if at is None else at
+        flow.publication = None
+        version = flow.add_version(
+            status="PUBLISHED", created_at=moment, created_by=actor, **content
+        )
+        flow.activated = None
+        flow.record_live(version.id, moment, actor)
+        flow.operation = Operation(str(uuid.uuid4()), "PUBLISH", actor, moment, moment)
+        return version
+
+    def refuse_locked(self, flow: Flow, version_id: str) -> None:
+        """Count a publication that another's lock kept from happening."""
+        self._count("publishes_refused_by_lock", flow, version_id)
+
+    def breach(self, counter: str, flow: Flow, version_id: str | None) -> None:
+        """Count one breach of an invariant."""
+        self._count(counter, flow, version_id)
+
+    def _count(self, counter: str, flow: Flow, version_id: str | None) -> None:
+        self.invariants.count(counter, flow=flow.id, version=version_id, time=self.clock.now())
+
+    def _failure_for(self, flow_id: str) -> PublishFailure | None:
+        for failure in self.failures:
+            if failure.times != 0 and failure.flow in (None, flow_id):
+                failure.times -= failure.times > 0
+                return failure
+        return None
+
+
+def manifest(dependencies: list[Dependency]) -> dict[str, list[dict[str, Any]]]:
+    """The `manifest` of an exported configuration: used entities by kind."""
+    kinds = {"QUEUE": "queue", "DATAACTION": "dataAction", "ENDPOINT": "endpoint"}
+    listing: dict[str, list[dict[str, Any]]] = {}
+    for dependency in dependencies:
+        entry = dependency.entry()
+        entry.pop("type")
+        listing.setdefault(kinds.get(dependency.type, dependency.type.lower()), []).append(entry)
+    return listing
