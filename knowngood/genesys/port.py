@@ -164,9 +164,17 @@ class FlowGateway(Protocol):
 
     dialect: str
     """`guide` or `platform`."""
+    activation_is_a_write: bool
+    """True where activating is a write of its own, that reading the flow then shows."""
+    lock_is_in_flow: bool
+    """True where `read_flow` also tells the lock, so that `read_lock` need not be asked."""
 
-    def read_flow(self, flow_id: str) -> Flow:
-        """Read a flow, its active version and its history."""
+    def read_flow(self, flow_id: str, *, history: bool = True) -> Flow:
+        """Read a flow and its active version; without `history`, `versions` may be empty."""
+        ...
+
+    def configuration_digest(self, flow_id: str, version_id: str) -> str | None:
+        """Return the sha256 of a version's configuration, or None where the API has no export."""
         ...
 
     def read_lock(self, flow_id: str) -> Holder | None:

@@ -41,14 +41,21 @@ end
 
 local function due(t) redis.call('ZADD', ACTIVE, stamp(t), a.run_id) end
 
-local function next_token(flow_id) return redis.call('INCR', 'kg:token:' .. flow_id) end
+-- Grows with the clock too, so that it stays ahead of old messages when Redis lost its data.
+local function next_token(flow_id)
+  local key = 'kg:token:' .. flow_id
+  local last = tonumber(redis.call('GET', key) or '0')
+  local token = string.format('%d', math.max(last + 1, math.floor(now * 1000)))
+  redis.call('SET', key, token)
+  return token
+end
 
 -- The caller may change the run only while its token is the newest and its claim stands.
 local function lost()
   local state = get('state')
   if not state then return 'gone' end
   if terminal(state) then return 'ended' end
-  if get('token') ~= tostring(a.token) then return 'stale' end
+  if get('token') ~= a.token then return 'stale' end
   if a.claim and get('claim') ~= a.claim then return 'stale' end
   return nil
 end
@@ -90,7 +97,7 @@ function ops.create()
     'attempt', '0', 'token', token, 'claim', '', 'created', stamp(now), 'handed', stamp(now),
     'request', a.request, 'counters', '{}')
   redis.call('ZADD', 'kg:runs', stamp(now), a.run_id)
-  redis.call('SET', 'kg:born', stamp(now), 'NX')
+  for field, value in pairs(a.facts) do set(field, value) end
   due(now + a.grace)
   note('accepted', a.request)
   return answer({answer = 'created', run_id = a.run_id})

@@ -107,13 +107,20 @@ class RunStore:
 
     def _owned(self, operation: str, claim: Claim, **arguments: Any) -> dict[str, Any]:
         reply = self._call(
-            operation, run_id=claim.run_id, token=claim.token, claim=claim.claim, **arguments
+            operation, run_id=claim.run_id, token=str(claim.token), claim=claim.claim, **arguments
         )
         if reply["answer"] != Answer.GO:
             raise LeaseLost(f"run {claim.run_id} is {reply['answer']} for token {claim.token}")
         return reply
 
-    def create(self, kind: RunKind, request: Request, *, run_id: str | None = None) -> Accepted:
+    def create(
+        self,
+        kind: RunKind,
+        request: Request,
+        *,
+        run_id: str | None = None,
+        facts: Mapping[str, str] | None = None,
+    ) -> Accepted:
         """Accept a request: write its run, or find the run that it joins or repeats.
 
         A rollback takes the flow's lease; a second one joins the first. The same idempotency key
@@ -133,6 +140,7 @@ class RunStore:
             request=request.model_dump_json(exclude_none=True),
             idempotency_key=request.idempotency_key,
             exclusive=kind is RunKind.ROLLBACK or None,
+            facts=dict(facts or {}),
             retention=self.retention,
             grace=HANDOVER,
         )
@@ -151,7 +159,7 @@ class RunStore:
         reply = self._call(
             "begin",
             run_id=run_id,
-            token=token,
+            token=str(token),
             position=position(kind, step),
             step=step,
             new_claim=claim.claim,
@@ -182,7 +190,7 @@ class RunStore:
             position=run.position,
             next_step=step_at(run.kind, run.position + 1),
             result=json.dumps(result),
-            facts=facts,
+            facts=dict(facts),
             grace=HANDOVER,
         )
 
@@ -215,7 +223,7 @@ class RunStore:
             claim,
             position=position(run.kind, step),
             step=step,
-            facts=facts,
+            facts=dict(facts),
             detail=json.dumps(detail),
             grace=HANDOVER,
         )
@@ -223,7 +231,7 @@ class RunStore:
 
     def park(self, run_id: str, token: int, until: float, facts: Mapping[str, str]) -> bool:
         """Leave a run to whatever drives it (a watch's polls) until `until`, seconds since 1970."""
-        reply = self._call("park", run_id=run_id, token=token, until=until, facts=dict(facts))
+        reply = self._call("park", run_id=run_id, token=str(token), until=until, facts=dict(facts))
         return bool(reply["answer"] == Answer.GO)
 
     def end(
@@ -246,7 +254,7 @@ class RunStore:
         reply = self._call(
             "end_run",
             run_id=run_id,
-            token=token,
+            token=str(token),
             claim=claim,
             state=state,
             outcome=outcome or state,
