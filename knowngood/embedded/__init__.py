@@ -1,0 +1,1 @@
+"""Servers and processes that a single machine starts for itself, and ends with itself."""
