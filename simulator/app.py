@@ -85,6 +85,7 @@ class Simulator:
         self.org = Org(seed=seed)
         self.org.settings.publishing_seconds = publishing_seconds
         self.oauth = OAuth(client_id, client_secret)
+        self.org.limits = self.oauth.limits
         self.latency = latency
         self.route_latency: dict[str, float] = {}
         seed_flows(self.org, flows, calls_per_minute)
@@ -129,7 +130,7 @@ class Application:
         call = Call(
             method=method,
             path=path,
-            query=dict(parse_qsl(raw_query.decode("latin-1"))) if raw_query else {},
+            query=_query(raw_query.decode("latin-1")) if raw_query else {},
             params=found[1] if found else {},
             body=body,
             now=simulator.org.clock.now(),
@@ -332,6 +333,14 @@ def _budget_headers(spent: Spent) -> dict[str, str]:
         "inin-ratelimit-allowed": str(spent.allowed),
         "inin-ratelimit-reset": str(spent.reset),
     }
+
+
+def _query(text: str) -> dict[str, str]:
+    """Query parameters; a repeated one reads as comma-joined."""
+    found: dict[str, str] = {}
+    for name, value in parse_qsl(text):
+        found[name] = f"{found[name]},{value}" if name in found else value
+    return found
 
 
 async def _read(receive: Receive) -> bytes:

@@ -70,7 +70,7 @@ class SimulatorControl:
         return live
 
     def set_flow(self, flow: str, **values: Any) -> Json:
-        """Set name, deleted, active, queues or calls_per_minute."""
+        """Set name, deleted, active, queues, dnis or calls_per_minute."""
         return self._ask("PATCH", f"/flows/{flow}", values)
 
     def deploy(

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from simulator import seeding
 from simulator.clock import from_iso, to_iso
 from simulator.oauth import PERMISSIONS, Client
-from simulator.org import Actor, Flow, Lock, Operation, PublishFailure
+from simulator.org import Actor, Flow, Operation, PublishFailure
 from simulator.traffic import Blip, Burst, Quality, Volume
 from simulator.wire import encode, new_correlation_id
 
@@ -136,6 +136,7 @@ def flow_state(simulator: "Simulator", flow: Flow) -> Json:
         else None,
         "history": [{"at": at, "version": version} for at, version in flow.history],
         "queues": flow.queues,
+        "dnis": flow.dnis,
         "versions": [
             {
                 "id": v.id,
@@ -189,11 +190,12 @@ def _create_flow(simulator: "Simulator", ask: Ask) -> Json:
 def _patch_flow(simulator: "Simulator", ask: Ask) -> Json:
     flow = _flow(simulator, ask)
     for name in ask.body:
-        if name not in {"name", "deleted", "active", "queues", "calls_per_minute"}:
+        if name not in {"name", "deleted", "active", "queues", "dnis", "calls_per_minute"}:
             raise ValueError(f"a flow has no settable {name!r}")
     flow.name = str(ask.body.get("name", flow.name))
     flow.deleted = bool(ask.body.get("deleted", flow.deleted))
-    flow.active = bool(ask.body.get("active", flow.active))
+    flow.set_active(simulator.org.clock.now(), active=bool(ask.body.get("active", flow.active)))
+    flow.dnis = str(ask.body.get("dnis", flow.dnis))
     flow.queues = list(ask.body.get("queues", flow.queues))
     if "calls_per_minute" in ask.body:
         flow.rates.append((simulator.org.clock.now(), float(ask.body["calls_per_minute"])))
@@ -249,10 +251,8 @@ def _lock(simulator: "Simulator", ask: Ask) -> Json:
     holder = seeding.actor(ask.body.get("by"), ANOTHER_USER)
     if holder.kind not in _LOCK_KINDS:
         raise ValueError(f"kind is one of {', '.join(_LOCK_KINDS)}")
-    now = simulator.org.clock.now()
     seconds = ask.body.get("seconds")
-    flow.lock = Lock(holder, now, None if seconds is None else now + float(seconds))
-    flow.note("checkout", holder, now)
+    simulator.org.lock(flow, holder, None if seconds is None else float(seconds))
     return flow_state(simulator, flow)
 
 

@@ -111,6 +111,16 @@ class OAuth:
         self.tokens.clear()
         return count
 
+    def limits(self) -> dict[str, int]:
+        """The limits of the namespace platform.api, as enforced; requests a minute, bytes."""
+        per_token = self.allowed_per_token or UNLIMITED
+        return {
+            "token.rate.per.minute": per_token,
+            "client.credentials.token.rate.per.minute": per_token,
+            "org.app.user.rate.per.minute": self.allowed_per_client or UNLIMITED,
+            "request.bytes.max": 512_000,
+        }
+
     def spend(self, token: Token, now: float) -> Spent:
         """Count one request against the token and its client."""
         reset = token.budget.spend(now)

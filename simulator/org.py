@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import math
 import re
 import uuid
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -150,7 +152,6 @@ class Flow:
         self.seed = seed
         self.versions: dict[str, Version] = {}
         self.live: str | None = None
-        self.active = True
         self.deleted = False
         self.published_by: Actor | None = None
         self.activated: tuple[str, float] | None = None
@@ -158,8 +159,11 @@ class Flow:
         self.operation: Operation | None = None
         self.lock: Lock | None = None
         self.queues: list[str] = []
+        self.dnis = f"+1555{seed % 10_000_000:07d}"
+        self.histories: set[str] = set()
         self.rates: list[tuple[float, float]] = []
         self.actions: list[dict[str, Any]] = []
+        self.outages: list[tuple[float, float]] = []
         self._live_times: list[float] = []
         self._live_versions: list[str | None] = []
 
@@ -167,6 +171,22 @@ class Flow:
     def history(self) -> list[tuple[float, str | None]]:
         """(epoch seconds, version) for each change of what is live, oldest first."""
         return list(zip(self._live_times, self._live_versions, strict=True))
+
+    @property
+    def active(self) -> bool:
+        """False from a deactivation to the next publication."""
+        return not self.outages or self.outages[-1][1] != math.inf
+
+    def set_active(self, moment: float, *, active: bool) -> None:
+        """Switch the flow on or off from this moment on."""
+        if self.active and not active:
+            self.outages.append((moment, math.inf))
+        elif active and not self.active:
+            self.outages[-1] = (self.outages[-1][0], moment)
+
+    def out_at(self, moment: float) -> bool:
+        """True while the flow is switched off."""
+        return any(start <= moment < end for start, end in self.outages)
 
     def live_at(self, moment: float) -> str | None:
         """The version that callers met at this moment."""
@@ -195,6 +215,7 @@ class Flow:
             version.kind = "PUBLISH"
             version.published_at = moment
             version.published_end = None
+            self.set_active(moment, active=True)
             self.published_by = actor
             self.note("publish", actor, moment, version_id)
 
@@ -295,7 +316,7 @@ class Org:
         self.test_call: dict[str, Any] = {}
         self.failures: list[PublishFailure] = []
         self.executions: list[dict[str, Any]] = []
-        self.limits: dict[str, int] = {}
+        self.limits: Callable[[], dict[str, int]] = dict
 
     def demo_id(self, number: int) -> str:
         """The UUID of the n-th seeded flow, from 1; the same for the same seed."""
@@ -386,6 +407,70 @@ class Org:
         flow.record_live(version.id, moment, actor)
         flow.operation = Operation(str(uuid.uuid4()), "PUBLISH", actor, moment, moment)
         return version
+
+    def operate(self, flow: Flow, action: str, actor: Actor) -> Operation:
+        """An operation that is done at once, as the flow's current one."""
+        now = self.clock.now()
+        flow.operation = Operation(str(uuid.uuid4()), action, actor, now, now)
+        return flow.operation
+
+    def lock(self, flow: Flow, actor: Actor, seconds: float | None = None) -> None:
+        """Give the edit lock to somebody, for ever or for some seconds."""
+        now = self.clock.now()
+        flow.lock = Lock(actor, now, None if seconds is None else now + seconds)
+        flow.note("checkout", actor, now)
+
+    def save_draft(self, flow: Flow, configuration: dict[str, Any], actor: Actor) -> Version:
+        """Keep what an editor has so far; it replaces the draft before it."""
+        self._drop_drafts(flow)
+        now = self.clock.now()
+        version = flow.add_version(
+            status="DRAFT",
+            created_at=now,
+            created_by=actor,
+            version_id=f"saved_version_{uuid.uuid4()}",
+            configuration=configuration,
+        )
+        version.kind = "SAVE"
+        flow.note("save", actor, now, version.id)
+        return version
+
+    def check_in(self, flow: Flow, actor: Actor) -> None:
+        """Turn the saved draft, if any, into a numbered version and let go of the lock."""
+        draft = next((v for v in flow.versions.values() if v.kind == "SAVE"), None)
+        now = self.clock.now()
+        if draft is not None:
+            self._drop_drafts(flow)
+            made = flow.add_version(
+                status="DRAFT",
+                created_at=now,
+                created_by=actor,
+                configuration=draft.configuration,
+            )
+            flow.note("checkin", actor, now, made.id)
+        flow.lock = None
+
+    def revert(self, flow: Flow, actor: Actor) -> None:
+        """Drop the saved draft and let go of the lock."""
+        self._drop_drafts(flow)
+        flow.lock = None
+        flow.note("revert", actor, self.clock.now())
+
+    def unlock(self, flow: Flow, actor: Actor) -> None:
+        """End anybody's lock, counted when it was another's; drafts are checked in."""
+        if flow.locked_against(actor.id):
+            self._count("forced_unlocks", flow, None)
+        self.check_in(flow, actor)
+
+    def deactivate(self, flow: Flow, actor: Actor) -> None:
+        """Switch a flow off; a publication switches it on again."""
+        now = self.clock.now()
+        flow.set_active(now, active=False)
+        flow.note("deactivate", actor, now)
+
+    def _drop_drafts(self, flow: Flow) -> None:
+        for version_id in [v.id for v in flow.versions.values() if v.kind == "SAVE"]:
+            del flow.versions[version_id]
 
     def refuse_locked(self, flow: Flow, version_id: str) -> None:
         """Count a publication that another's lock kept from happening."""

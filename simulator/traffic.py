@@ -196,7 +196,7 @@ class Traffic:
                 continue
             version_id = steady or flow.live_at(at)
             version = flow.versions.get(version_id or "")
-            quality = version.quality if version is not None and flow.active else GONE
+            quality = GONE if version is None or flow.out_at(at) else version.quality
             counts = self._draw(draw, rates[offset], self._worsened(quality, flow, at))
             seconds.append(Second(at, version_id, counts))
         # The generator is shared, so a minute is drawn at once before anyone else may ask.
