@@ -15,13 +15,14 @@ from functools import cached_property
 from typing import Any
 
 from celery import Celery
-from pydantic import ValidationError
+from kombu.exceptions import OperationalError
 
 from knowngood import settings as settings_module
-from knowngood.errors import Refused, Unreachable
-from knowngood.runs.model import REQUESTS, JournalEntry, Request, Run, RunKind
+from knowngood.errors import Unreachable
+from knowngood.runs.entry import checked
+from knowngood.runs.model import JournalEntry, Request, Run, RunKind
 from knowngood.runs.store import Accepted, RunStore, connect, new_run_id
-from knowngood.settings import Settings, refusal
+from knowngood.settings import Settings
 
 ENTRY_TASKS = {
     RunKind.ROLLBACK: ("rollback.start", "rollback"),
@@ -110,7 +111,7 @@ class Client:
         try:
             with self._celery.connection_for_write() as connection:
                 connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=3)
-        except Exception as error:
+        except (OperationalError, OSError) as error:
             raise Unreachable(
                 f"the broker does not answer: {type(error).__name__}; see KNOWNGOOD_BROKER_URL"
             ) from None
@@ -120,7 +121,7 @@ class Client:
         arguments = request.model_dump(mode="json", exclude_none=True)
         try:
             self._celery.send_task(task, kwargs=arguments, queue=queue, task_id=run_id)
-        except Exception as error:
+        except (OperationalError, OSError) as error:
             self.store.cancel(run_id, "could not be enqueued")
             raise Unreachable(
                 f"the broker did not take the run: {type(error).__name__}; nothing was started"
@@ -151,16 +152,3 @@ class Client:
             if run.state.terminal or (deadline is not None and time.monotonic() >= deadline):
                 break
         return run
-
-
-def checked(kind: RunKind, fields: dict[str, Any]) -> Request:
-    """Check a request's fields.
-
-    Raises:
-        Refused: names the field, the value and what would be right.
-    """
-    given = {name: value for name, value in fields.items() if value is not None}
-    try:
-        return REQUESTS[kind].model_validate(given)
-    except ValidationError as error:
-        raise refusal(error) from None

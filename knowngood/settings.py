@@ -8,6 +8,7 @@ import json
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -36,6 +37,10 @@ def _known_region(name: str | None) -> str | None:
     if name is not None:
         region_named(name)
     return name
+
+
+def _password(url: str) -> str | None:
+    return urlsplit(url).password if "://" in url else None
 
 
 def _local_artifacts() -> str:
@@ -154,6 +159,16 @@ class Settings(BaseSettings):
                 "KNOWNGOOD_GENESYS_REGION and KNOWNGOOD_GENESYS_BASE_URL exclude each other"
             )
         return self
+
+    def secret_values(self) -> list[str]:
+        """Return every secret's text, for the logs' redaction; URLs only when they carry one."""
+        values = (getattr(self, name) for name in type(self).model_fields)
+        items = (
+            item for value in values for item in (value if isinstance(value, tuple) else (value,))
+        )
+        held = [item.get_secret_value() for item in items if isinstance(item, SecretStr)]
+        plain = [text for text in held if "://" not in text and len(text) >= 4]
+        return plain + [password for text in held if (password := _password(text))]
 
     @property
     def window(self) -> float:

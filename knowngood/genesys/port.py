@@ -64,7 +64,7 @@ class Flow(_Frozen):
     lock: Holder | None = Field(
         default=None, description="only where one read tells it; else read_lock does"
     )
-    operation_id: str | None = None
+    publishing: bool = Field(default=False, description="a publish is under way, whoever's")
     operation_failed: str | None = Field(
         default=None, description="why the last publish failed, when the API says so"
     )

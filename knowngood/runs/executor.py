@@ -31,6 +31,21 @@ class Proceed:
 
 
 @dataclass(frozen=True)
+class Ended:
+    """The run succeeded with this step, whatever steps the chain still holds."""
+
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The run ended and a person is told; the alert waits in the outbox."""
+
+    reason: str
+    alert_id: str
+
+
+@dataclass(frozen=True)
 class Drop:
     """This delivery is not to have any effect: the chain ends here."""
 
@@ -51,7 +66,7 @@ class Redispatch:
     run: Run
 
 
-Outcome = Proceed | Drop | RetryIn | Redispatch
+Outcome = Proceed | Ended | Stopped | Drop | RetryIn | Redispatch
 
 
 @dataclass(frozen=True)
@@ -114,7 +129,9 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def execute(parts: Parts, kind: RunKind, step: str, work: Step, run_id: str, token: int) -> Outcome:
+def execute(
+    parts: Parts, kind: RunKind, work: Step, run_id: str, token: int, *, step: str
+) -> Outcome:
     """Execute one delivery of a step and say what becomes of its message.
 
     A step that the journal holds as done is not executed again; one that another delivery
@@ -136,27 +153,30 @@ def execute(parts: Parts, kind: RunKind, step: str, work: Step, run_id: str, tok
             )
             result = work(context)
         return _record(parts.store, claim, run, result)
-    except LeaseLost as error:
-        log.warning("run %s step %s: %s", run_id, step, error)
-        return Drop(str(error))
-    except FallBack as error:
-        return _guarded(lambda: _fall_back(parts.store, claim, run, error))
-    except TryAgain as error:
-        return _guarded(lambda: _retry(parts, claim, run, error))
-    except Unreachable as error:
-        return _guarded(lambda: _retry(parts, claim, run, unavailable(error)))
-    except NeedsPerson as error:
-        return _guarded(lambda: _stop(parts.store, claim, run, error))
-    except Exception as error:
-        log.exception("run %s step %s failed", run_id, step)
-        return _guarded(lambda: _stop(parts.store, claim, run, error))
+    except Exception as error:  # noqa: BLE001 - each one is recorded, and told to a person
+        return _after(parts, claim, run, error)
 
 
-def _guarded(recording: Callable[[], Outcome]) -> Outcome:
+def _after(parts: Parts, claim: Claim, run: Run, error: Exception) -> Outcome:
     try:
-        return recording()
-    except (LeaseLost, Unreachable) as error:
-        return Drop(str(error))
+        match error:
+            case LeaseLost():
+                log.warning("run %s step %s: %s", run.run_id, run.step, error)
+                return Drop(str(error))
+            case FallBack():
+                return _fall_back(parts.store, claim, run, error)
+            case TryAgain():
+                return _retry(parts, claim, run, error)
+            case Unreachable():
+                return _retry(parts, claim, run, unavailable(error))
+            case NeedsPerson():
+                return _stop(parts.store, claim, run, error)
+            case _:
+                log.error("run %s step %s failed", run.run_id, run.step, exc_info=error)
+                return _stop(parts.store, claim, run, error)
+    except (LeaseLost, Unreachable) as lost:
+        # Nothing was recorded: the reconciler hands the step out again.
+        return Drop(str(lost))
 
 
 def _record(store: RunStore, claim: Claim, run: Run, result: StepResult) -> Outcome:
@@ -172,7 +192,7 @@ def _record(store: RunStore, claim: Claim, run: Run, result: StepResult) -> Outc
         result=result.detail,
         facts=result.facts,
     )
-    return Drop("run ended") if ended else Drop("lease lost")
+    return Ended(result.ends) if ended else Drop("lease lost")
 
 
 def _fall_back(store: RunStore, claim: Claim, run: Run, error: FallBack) -> Outcome:
@@ -208,7 +228,7 @@ def _retry(parts: Parts, claim: Claim, run: Run, error: TryAgain) -> Outcome:
 
 def _stop(store: RunStore, claim: Claim, run: Run, error: Exception) -> Outcome:
     alert = alert_for(run, error)
-    store.end(
+    ended = store.end(
         run.run_id,
         claim.token,
         state_after(error),
@@ -217,4 +237,4 @@ def _stop(store: RunStore, claim: Claim, run: Run, error: Exception) -> Outcome:
         facts={"action": alert.what_to_do},
         alert=alert,
     )
-    return Drop("run ended")
+    return Stopped(reason_of(error), alert.alert_id) if ended else Drop("lease lost")

@@ -68,6 +68,13 @@ local function put_alert(alert_id, alert)
   end
 end
 
+-- What outlives the run: the flow's name for people, and which version callers heard last.
+local function remember(name, live)
+  local flow = 'kg:flow:' .. get('flow_id')
+  if name then redis.call('HSET', flow, 'name', name) end
+  if live then redis.call('HSET', flow, 'live', live) end
+end
+
 local ops = {}
 
 function ops.create()
@@ -159,9 +166,7 @@ function ops.finish_step()
     'counters', '{}', 'handed', stamp(now), 'step', a.next_step)
   redis.call('HDEL', RUN, 'step_started')
   for field, value in pairs(a.facts) do set(field, value) end
-  if a.facts.flow_name then
-    redis.call('HSET', 'kg:flow:' .. get('flow_id'), 'name', a.facts.flow_name)
-  end
+  remember(a.facts.flow_name, a.facts.from_version)
   due(now + a.grace)
   return answer({answer = 'go'})
 end
@@ -252,6 +257,8 @@ function ops.end_run()
     set('result:' .. get('step'), a.result)
   end
   for field, value in pairs(a.facts) do set(field, value) end
+  local restored = a.state == 'succeeded' and get('kind') == 'rollback'
+  remember(a.facts.flow_name, restored and get('target_version') or nil)
   close(a.state, a.outcome, a.error, a.alert_id, a.alert)
   return answer({answer = 'go'})
 end

@@ -209,6 +209,17 @@ class Run(BaseModel):
             gone=tuple(json.loads(fields.get("gone") or "[]")),
         )
 
+    def recovery_note(self) -> bytes:
+        """Return what is needed to take this run up again when Redis has lost it."""
+        note = {
+            "run_id": self.run_id,
+            "request": self.request.model_dump(mode="json", exclude_none=True),
+            "flow_name": self.flow_name,
+            "from_version": self.from_version,
+            "target_version": self.target_version,
+        }
+        return json.dumps(note).encode()
+
     @property
     def restore_seconds(self) -> float | None:
         """Seconds from holding the lock to the target being live, or None."""

@@ -131,9 +131,7 @@ def _after_fault(
         # Full jitter spreads many runs that failed together; S311: not for secrets.
         seconds = random.uniform(ceiling / 2, ceiling)  # noqa: S311
     field = {Waiting.RATE: "rate", Waiting.CONFLICT: "conflict"}.get(error.waiting, "api")
-    more = counters.model_copy(
-        update={field: getattr(counters, field) + 1, "failing_since": since}
-    )
+    more = counters.model_copy(update={field: getattr(counters, field) + 1, "failing_since": since})
     return Pause(seconds, error.waiting, more)
 
 

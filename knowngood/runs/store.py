@@ -347,9 +347,7 @@ class RunStore:
 
     def recent(self, limit: int = 20) -> Sequence[Run]:
         """Read the newest runs, newest first."""
-        ids = cast(
-            "list[str]", self._ask(lambda: self.redis.zrevrange("kg:runs", 0, limit - 1))
-        )
+        ids = cast("list[str]", self._ask(lambda: self.redis.zrevrange("kg:runs", 0, limit - 1)))
         pipe = self.redis.pipeline(transaction=False)
         for run_id in ids:
             pipe.hgetall(f"kg:run:{run_id}")
@@ -359,6 +357,10 @@ class RunStore:
     def holder(self, flow_id: str) -> str | None:
         """Return the id of the rollback that holds the flow's lease, or None."""
         return cast("str | None", self._ask(lambda: self.redis.get(f"kg:lease:{flow_id}")))
+
+    def last_live(self, flow_id: str) -> str | None:
+        """Return the version that was live when a rollback of the flow last looked, or None."""
+        return cast("str | None", self._ask(lambda: self.redis.hget(f"kg:flow:{flow_id}", "live")))
 
     def journal(self, run_id: str, after: str = "-") -> Sequence[JournalEntry]:
         """Read a run's journal, oldest first, after an entry id."""
@@ -387,6 +389,44 @@ class RunStore:
                     yield JournalEntry.from_stream(entry_id, fields)
             if not came:
                 yield None
+
+    def active(self, kind: RunKind) -> Sequence[Run]:
+        """Read the runs of a kind that have not ended."""
+        pipe = self.redis.pipeline(transaction=False)
+        for run_id in self.active_ids():
+            pipe.hgetall(f"kg:run:{run_id}")
+        rows = cast("list[dict[str, str]]", self._ask(pipe.execute))
+        return [Run.from_hash(row) for row in rows if row and row["kind"] == kind]
+
+    def unarchived(self, limit: int) -> Sequence[str]:
+        """Return ids of ended runs that the artifact store does not hold yet."""
+        return cast(
+            "list[str]", self._ask(lambda: self.redis.srandmember("kg:runs:unarchived", limit))
+        )
+
+    def archived(self, run_id: str) -> None:
+        """Forget that a run is still to be archived."""
+        self._ask(lambda: self.redis.srem("kg:runs:unarchived", run_id))
+
+    def export(self, run_id: str) -> bytes:
+        """Return a run's whole record, with its journal, as JSON."""
+        fields = self._ask(lambda: self.redis.hgetall(f"kg:run:{run_id}"))
+        entries = self._ask(lambda: self.redis.xrange(f"kg:journal:{run_id}"))
+        journal = [{"id": entry_id, **entry} for entry_id, entry in entries]
+        return json.dumps({"run": fields, "journal": journal}, sort_keys=True).encode()
+
+    def purge(self) -> None:
+        """Drop ended runs from the index once their retention is over."""
+        oldest = self.time() - self.retention
+        self._ask(lambda: self.redis.zremrangebyscore("kg:runs", "-inf", oldest))
+
+    def born(self) -> bool:
+        """Say whether this Redis has been known to hold the journal."""
+        return bool(self._ask(lambda: self.redis.exists("kg:born")))
+
+    def mark_born(self) -> None:
+        """Note that this Redis holds the journal from now on."""
+        self._ask(lambda: self.redis.set("kg:born", self.time(), nx=True))
 
     def _ask(self, question: Callable[[], Any]) -> Any:
         try:

@@ -1,0 +1,24 @@
+"""`runs.reconcile`: take up what died, send what waits, archive what ended."""
+
+from celery import Task
+
+from knowngood import parts
+from knowngood.runs.reconcile import reconcile as look_around
+from tasks import workflows
+from workers.app import app
+
+
+@app.task(name="runs.reconcile", bind=True)
+def reconcile(self: Task) -> dict[str, int]:
+    """Look once for silent runs, unsent alerts and unarchived ends; answer how many of each."""
+    with self.app.connection_for_read() as connection:
+        waiting = connection.default_channel.queue_declare("rollback", passive=True).message_count
+    return look_around(
+        parts.run_store(),
+        parts.registry(),
+        parts.outbox(),
+        parts.settings(),
+        backlog=waiting > 0,
+        resume=workflows.send,
+        send_alert=lambda alert_id: app.send_task("alerts.send", kwargs={"alert_id": alert_id}),
+    )

@@ -1,0 +1,43 @@
+"""`rollback.select_target`: which version to go back to (GUIDE rules 1 and 7)."""
+
+from typing import cast
+
+from knowngood.snapshots.target import choose_target
+
+from knowngood.runs.executor import StepContext, StepResult
+from knowngood.runs.model import RollbackRequest
+from knowngood.runs.origin import broken_version
+from tasks.step import rollback_step
+
+
+@rollback_step
+def select_target(ctx: StepContext) -> StepResult:
+    """Choose the target; end at once when callers hear it already."""
+    run = ctx.run
+    request = cast("RollbackRequest", run.request)
+    flow = ctx.gateway.read_flow(run.flow_id)
+    broken = run.from_version or broken_version(flow, ctx.store.last_live(run.flow_id))
+    verdicts = ctx.registry.verdicts(run.flow_id)
+    target = choose_target(
+        requested=request.target_version_id,
+        flow=flow,
+        broken_version_id=broken,
+        snapshots=ctx.registry.list(run.flow_id),
+        known_good=verdicts.known_good,
+        known_bad=verdicts.known_bad,
+        gone=frozenset(run.gone),
+        now=ctx.now(),
+        safe_window=ctx.settings.safe_window,
+        stable_tags=ctx.settings.stable_tags,
+    )
+    facts = {"flow_name": flow.name, "target_version": target.version_id}
+    if broken:
+        facts["from_version"] = broken
+    detail = {
+        "target": target.version_id,
+        "source": target.source,
+        "reason": target.reason,
+        "from": broken,
+    }
+    ends = "already_live" if flow.is_live(target.version_id) else None
+    return StepResult(detail, facts, ends)

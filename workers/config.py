@@ -1,0 +1,61 @@
+"""The Celery settings. docs/reliability.md gives the reasons and the measurements behind them."""
+
+from typing import Any
+
+from beat_schedule import beat_schedule
+from knowngood.settings import Settings
+from workers.queues import ROUTES, queues
+
+
+def celery_config(settings: Settings) -> dict[str, Any]:
+    """Return the Celery configuration for these settings."""
+    broker = settings.broker_url.get_secret_value()
+    redis = settings.redis_url.get_secret_value()
+    config: dict[str, Any] = {
+        "broker_url": broker,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_timeout": 5,
+        # The journal holds every result that somebody reads.
+        "result_backend": None,
+        "task_ignore_result": True,
+        "task_store_errors_even_if_ignored": False,
+        "task_queues": queues(broker),
+        "task_routes": ROUTES,
+        "task_default_queue": "rollback",
+        "task_create_missing_queues": False,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "enable_utc": True,
+        "timezone": "UTC",
+        # Late acks with a journal: a lost message is handed out again, and takes effect once.
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_acks_on_failure_or_timeout": True,
+        "worker_prefetch_multiplier": 1,
+        "worker_pool": settings.worker_pool,
+        # A step is a few bounded HTTP calls; one that hangs for so long is killed and taken over.
+        "task_time_limit": 180,
+        # SIGTERM lets steps finish and hands waiting ones back to the queue.
+        "worker_soft_shutdown_timeout": 15,
+        "worker_enable_soft_shutdown_on_idle": True,
+        "worker_hijack_root_logger": False,
+        "worker_send_task_events": True,
+        "task_send_sent_event": True,
+        "task_track_started": True,
+        "event_queue_ttl": 60,
+        "event_queue_expires": 120,
+        "beat_scheduler": "redbeat.RedBeatScheduler",
+        "beat_schedule": beat_schedule(settings),
+        "beat_max_loop_interval": 1,
+        "redbeat_redis_url": redis,
+        "redbeat_key_prefix": "kg:beat:",
+        "redbeat_lock_timeout": 5,
+    }
+    if broker.startswith(("redis", "rediss", "sentinel")):
+        config["broker_transport_options"] = {
+            "visibility_timeout": 3600,
+            "socket_connect_timeout": 5,
+            "socket_timeout": 30,
+            "health_check_interval": 15,
+        }
+    return config
