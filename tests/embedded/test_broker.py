@@ -10,6 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from knowngood.embedded.broker import EmbeddedBroker, server_binary
 
@@ -32,7 +34,7 @@ def test_it_answers_at_its_url_and_leaves_neither_process_nor_directory() -> Non
 
 def test_nobody_gets_in_without_the_password() -> None:
     with EmbeddedBroker() as broker, pytest.raises(redis.AuthenticationError):
-        redis.Redis(host="127.0.0.1", port=broker.port, retry=None).ping()
+        redis.Redis(host="127.0.0.1", port=broker.port, retry=Retry(NoBackoff(), 0)).ping()
 
 
 def test_the_password_is_in_no_command_line_and_the_file_is_the_owners_alone() -> None:
