@@ -63,7 +63,7 @@ def flow_observations(org: Org, call: Call) -> Answer:
     """POST how many callers are inside each flow right now (oFlow), by Little's law."""
     _refuse_outage(org)
     query = call.json_object()
-    if not isinstance(query.get("filter"), dict) or "oFlow" not in query.get("metrics", []):
+    if not isinstance(query.get("filter"), dict) or "oFlow" not in (query.get("metrics") or []):
         raise Refusal(400, "bad.request", "filter and the metric oFlow are required.")
     _count_predicates(org, query["filter"])
     results = []
@@ -95,6 +95,8 @@ def _aggregates(org: Org, call: Call, known: frozenset[str], slicer: Slicer) -> 
         raise Refusal(400, "bad.request", f"Unknown metric {unknown[0]}.")
     group_by = [str(name) for name in query.get("groupBy") or []]
     only = query.get("filter") or {}
+    if not isinstance(only, dict):
+        raise Refusal(400, "bad.request", "filter is a JSON object.")
     _count_predicates(org, only)
     views = [v for v in query.get("views") or [] if isinstance(v, dict)]
     rows: dict[tuple[str, ...], Json] = {}
@@ -244,8 +246,13 @@ def _intervals(query: Json) -> list[tuple[float, float]]:
 
 
 def _predicates(only: Json) -> Iterator[Json]:
-    yield from only.get("predicates") or []
+    for predicate in only.get("predicates") or []:
+        if not isinstance(predicate, dict):
+            raise Refusal(400, "bad.request", "A predicate is a JSON object.")
+        yield predicate
     for clause in only.get("clauses") or []:
+        if not isinstance(clause, dict):
+            raise Refusal(400, "bad.request", "A clause is a JSON object.")
         yield from _predicates(clause)
 
 

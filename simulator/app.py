@@ -92,7 +92,8 @@ class Simulator:
 
     def reset(self, *, flows: int | None = None, seed: int | None = None) -> None:
         """Back to the state of the start; sequence numbers of the log go on."""
-        self.faults.clear()
+        # A request that is still held belongs to the org that ends here.
+        self.faults.clear(discard=True)
         self.ledger.clear()
         start = dict(self._start)
         if flows is not None:
@@ -278,6 +279,8 @@ class Application:
             left = gone.done() and not waiter.done()
             gone.cancel()
             waiter.cancel()
+        if rule.discarded and not left:
+            await self._drop(visit)
         if left:
             visit.entry.dropped = True
             if not apply:

@@ -111,7 +111,6 @@ def control_app(simulator: "Simulator") -> Starlette:
         ("GET", "/control/counts", _counts),
         ("GET", "/control/invariants", _invariants),
     ]
-    # Starlette answers 405 from the first path that matches, so equal paths share a route.
     return Starlette(routes=[Route(p, endpoint(c), methods=[m]) for m, p, c in table])
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import count
 from typing import Any, Literal
 
@@ -75,6 +75,7 @@ class Rule:
     matched: int = 0
     fired: int = 0
     waiting: set[asyncio.Event] = field(default_factory=set)
+    discarded: bool = False
 
     def aims_at(self, *, method: str, path: str, job: str, flow: str | None) -> bool:
         """True when a request is of the kind that this rule looks for."""
@@ -91,6 +92,7 @@ class Rule:
         return {
             "id": self.id,
             "match": self.match,
+            "effect": asdict(self.effect),
             "times": self.times,
             "after": self.after,
             "matched": self.matched,
@@ -151,7 +153,8 @@ class Faults:
         rule.release()
         return True
 
-    def clear(self) -> None:
-        """Drop all rules."""
-        for rule_id in list(self.rules):
+    def clear(self, *, discard: bool = False) -> None:
+        """Drop all rules; `discard` cuts off what they hold instead of letting it go on."""
+        for rule_id, rule in list(self.rules.items()):
+            rule.discarded = discard
             self.remove(rule_id)

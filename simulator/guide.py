@@ -41,7 +41,9 @@ def snapshot(org: Org, call: Call) -> Answer:
     tags = body.get("tags") or []
     if not isinstance(tags, list) or not isinstance(body.get("description", ""), str):
         raise Refusal(400, "bad.request", "description must be a string, tags a list.")
-    version = org.snapshot(flow, body.get("description", ""), tags, actor_of(call))
+    version = org.snapshot(
+        flow, body.get("description", ""), [str(tag) for tag in tags], actor_of(call)
+    )
     return Answer(200, {"flowId": flow.id, **_entry(version)}, effect=True, version=version.id)
 
 
