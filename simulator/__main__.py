@@ -23,7 +23,14 @@ def main() -> None:
         "--publishing-seconds", type=float, default=0.0, help="how long a publication takes"
     )
     parser.add_argument("--calls-per-minute", type=float, default=60.0, help="callers of each flow")
-    run(**vars(parser.parse_args()))
+    options = vars(parser.parse_args())
+    for name, value in options.items():
+        if not isinstance(value, str) and value < 0:
+            parser.error(f"--{name.replace('_', '-')} must not be negative, got {value}")
+    try:
+        run(**options)
+    except OSError as error:
+        parser.exit(1, f"cannot listen on {options['host']}:{options['port']}: {error.strerror}\n")
 
 
 if __name__ == "__main__":

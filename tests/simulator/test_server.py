@@ -20,6 +20,19 @@ def test_the_command_says_where_it_listens_and_stops_on_interrupt() -> None:
     assert len(set(flows)) == 3
 
 
+def test_a_port_that_is_taken_and_a_negative_number_are_named_in_one_line(url: str) -> None:
+    port = url.rpartition(":")[2]
+    command = [sys.executable, "-m", "simulator"]
+    taken = subprocess.run([*command, "--port", port], capture_output=True, text=True, check=False)
+    assert (taken.returncode, taken.stderr.count("\n")) == (1, 1)
+    assert f"127.0.0.1:{port}" in taken.stderr
+    wrong = subprocess.run(
+        [*command, "--latency", "-1"], capture_output=True, text=True, check=False
+    )
+    assert wrong.returncode == 2
+    assert "--latency must not be negative" in wrong.stderr
+
+
 def test_flow_ids_follow_from_the_seed(control: SimulatorControl) -> None:
     first = control.demo_flow()
     control.reset(seed=2, flows=2)
