@@ -64,17 +64,14 @@ def new_run_id() -> str:
     return str(uuid.uuid4())
 
 
-def connect(url: str) -> "redis.Redis[str]":
+def connect(url: str) -> redis.Redis:
     """Open a pooled connection that fails in seconds, not minutes."""
-    return cast(
-        "redis.Redis[str]",
-        redis.Redis.from_url(
-            url,
-            decode_responses=True,
-            socket_connect_timeout=3,
-            socket_timeout=10,
-            health_check_interval=15,
-        ),
+    return redis.Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_connect_timeout=3,
+        socket_timeout=10,
+        health_check_interval=15,
     )
 
 
@@ -83,7 +80,7 @@ class RunStore:
 
     def __init__(
         self,
-        client: "redis.Redis[str]",
+        client: redis.Redis,
         *,
         lease_ttl: float = 6,
         retention: float = 14 * 86_400,
