@@ -1,0 +1,198 @@
+"""Sends one request to Genesys Cloud and turns whatever happens into data or a known error.
+
+It never repeats a request by itself, but for one renewal of the token on a 401: repeating is the
+run's decision, which reads the flow first.
+"""
+
+from typing import Any, Literal, Protocol, TypeVar
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from knowngood.errors import (
+    AccessDenied,
+    ApiUnavailable,
+    BadAnswer,
+    FlowConflict,
+    FlowGone,
+    FlowLocked,
+    KnowngoodError,
+    RateLimited,
+    VersionGone,
+)
+from knowngood.genesys.answers import correlation_id, error_body, retry_after
+from knowngood.genesys.oauth import TokenSource
+from knowngood.genesys.port import Fence
+
+M = TypeVar("M", bound=BaseModel)
+Method = Literal["GET", "POST", "PUT"]
+
+
+class Limiter(Protocol):
+    """Keeps the calls of all workers below the API's rate limit."""
+
+    def acquire(self) -> None:
+        """Take one call's place; RateLimited when there is none now."""
+        ...
+
+    def learn(self, answer: httpx.Response) -> None:
+        """Take in what an answer's headers say of the limit."""
+        ...
+
+
+class NoLimit:
+    """Lets every call pass."""
+
+    def acquire(self) -> None:
+        """Let the call pass."""
+
+    def learn(self, answer: httpx.Response) -> None:
+        """Take no notice."""
+
+
+class Transport:
+    """A pool of connections to one org."""
+
+    def __init__(
+        self, http: httpx.Client, base_url: str, tokens: TokenSource, limiter: Limiter
+    ) -> None:
+        self._http = http
+        self._base_url = base_url
+        self._tokens = tokens
+        self._limiter = limiter
+
+    def read(
+        self,
+        model: type[M],
+        path: str,
+        *,
+        query: dict[str, Any] | None = None,
+        body: Any = None,
+    ) -> M:
+        """Ask for something, by GET or as a query by POST, and validate the answer's shape."""
+        method: Method = "GET" if body is None else "POST"
+        answer = self._send(method, path, query=query, body=body, writes=False)
+        return self._parsed(model, answer, writes=False)
+
+    def write(
+        self,
+        model: type[M],
+        method: Method,
+        path: str,
+        *,
+        body: Any = None,
+        query: dict[str, Any] | None = None,
+        version_id: str | None = None,
+        fence: Fence | None = None,
+    ) -> M:
+        """Change something; `fence` is asked as the last thing before the request is sent.
+
+        Errors that leave it open whether the change took effect are `ambiguous`.
+        """
+        answer = self._send(
+            method, path, query=query, body=body, writes=True, version_id=version_id, fence=fence
+        )
+        return self._parsed(model, answer, writes=True)
+
+    def close(self) -> None:
+        """Close the pool."""
+        self._http.close()
+
+    def _send(
+        self,
+        method: Method,
+        path: str,
+        *,
+        query: dict[str, Any] | None,
+        body: Any,
+        writes: bool,
+        version_id: str | None = None,
+        fence: Fence | None = None,
+    ) -> httpx.Response:
+        token = self._tokens.token()
+        for last in (False, True):
+            self._limiter.acquire()
+            request = self._http.build_request(
+                method,
+                self._base_url + path,
+                params=query,
+                json=body,
+                headers={"Authorization": f"Bearer {token.value.get_secret_value()}"},
+            )
+            if fence is not None:
+                fence()
+            answer = self._exchange(request, writes=writes)
+            self._limiter.learn(answer)
+            if answer.status_code != 401 or last:
+                break
+            token = self._tokens.renewed(token)
+        if not answer.is_success:
+            raise refusal_of(answer, f"{method} {path}", writes=writes, version_id=version_id)
+        return answer
+
+    def _exchange(self, request: httpx.Request, *, writes: bool) -> httpx.Response:
+        try:
+            return self._http.send(request)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            # Nothing was sent: a write cannot have taken effect.
+            ambiguous, kind = False, type(error).__name__
+        except httpx.HTTPError as error:
+            ambiguous, kind = writes, type(error).__name__
+        # The exception's text may hold the request's headers: only its name goes on.
+        raise ApiUnavailable(
+            f"{request.method} {request.url.path} got no answer: {kind}", ambiguous=ambiguous
+        )
+
+    @staticmethod
+    def _parsed(model: type[M], answer: httpx.Response, *, writes: bool) -> M:
+        try:
+            return model.model_validate_json(answer.content or b"{}")
+        except ValidationError as error:
+            where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the body"
+            raise ApiUnavailable(
+                f"{answer.request.method} {answer.request.url.path} answered in a shape that is "
+                f"not Genesys': {where}",
+                ambiguous=writes,
+                correlation_id=correlation_id(answer),
+            ) from None
+
+
+def refusal_of(
+    answer: httpx.Response, call: str, *, writes: bool, version_id: str | None
+) -> KnowngoodError:
+    """Turn an error answer into the class that says what to do next."""
+    status, body, trace = answer.status_code, error_body(answer), correlation_id(answer)
+    said = f"{call} answered {status}" + (f": {body.message}" if body.message else "")
+    match status:
+        case 429:
+            return RateLimited(said, retry_after=retry_after(answer), correlation_id=trace)
+        case 423:
+            return FlowLocked(said, correlation_id=trace)
+        case 409:
+            return FlowConflict(said, correlation_id=trace)
+        case 408 | 500 | 502 | 503 | 504:
+            told = retry_after(answer) if "retry-after" in answer.headers else None
+            return ApiUnavailable(said, ambiguous=writes, retry_after=told, correlation_id=trace)
+        case 401 | 403:
+            return AccessDenied(
+                said,
+                action="see which permission or credential is missing: knowngood doctor",
+                correlation_id=trace,
+            )
+        case 404 | 410 if version_id is not None and not body.code.startswith(_FLOW_CODES):
+            return VersionGone(said, version_id=version_id, correlation_id=trace)
+        case 404 | 410:
+            return FlowGone(
+                said,
+                action="check the id: it is in the flow's URL in Architect",
+                correlation_id=trace,
+            )
+        case _:
+            return BadAnswer(
+                said,
+                action="give Genesys' support the correlation id; knowngood doctor checks the rest",
+                correlation_id=trace,
+            )
+
+
+_FLOW_CODES = ("flow.not.found", "architect.flow.")
