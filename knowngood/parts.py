@@ -47,9 +47,9 @@ def outbox() -> AlertOutbox:
 
 
 @cache
-def gateway(priority: str = "rollback") -> FlowGateway:
-    """Return the connection to Genesys; `priority` says whose share of the rate limit it uses."""
-    return connect_genesys(settings(), priority=priority)
+def gateway() -> FlowGateway:
+    """Return the connection to Genesys."""
+    return connect_genesys(settings())
 
 
 @cache

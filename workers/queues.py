@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from kombu import Exchange, Queue
+from kombu.entity import Exchange, Queue
 
 NAMES: Final = ("rollback", "deployment", "health", "alerts")
 
