@@ -1,5 +1,6 @@
 """`runs.reconcile`: take up what died, send what waits, archive what ended."""
 
+from amqp.exceptions import ChannelError
 from celery import Task
 
 from knowngood import parts
@@ -11,14 +12,22 @@ from workers.app import app
 @app.task(name="runs.reconcile", bind=True)
 def reconcile(self: Task) -> dict[str, int]:
     """Look once for silent runs, unsent alerts and unarchived ends; answer how many of each."""
-    with self.app.connection_for_read() as connection:
-        waiting = connection.default_channel.queue_declare("rollback", passive=True).message_count
     return look_around(
         parts.run_store(),
         parts.registry(),
         parts.outbox(),
         parts.settings(),
-        backlog=waiting > 0,
+        backlog=_backlog(self),
         resume=workflows.send,
         send_alert=lambda alert_id: app.send_task("alerts.send", kwargs={"alert_id": alert_id}),
     )
+
+
+def _backlog(task: Task) -> bool:
+    with task.app.connection_for_read() as connection:
+        try:
+            found = connection.default_channel.queue_declare("rollback", passive=True)
+        except ChannelError:
+            # On Redis an empty queue does not exist.
+            return False
+        return bool(found.message_count)

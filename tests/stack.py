@@ -112,7 +112,7 @@ class Stack:
         self.broker = EmbeddedBroker(aof=aof)
         self.processes: list[Process] = []
         self.simulator = self.start(
-            "simulator", [sys.executable, "-m", "simulator", "--port", "0"], settings={}
+            "simulator", [sys.executable, "-m", "simulator", "--port", "0"], settings=None
         )
         self.sim = SimulatorControl(wait_for(self._simulator_url, what="the simulator"))
         self.env = {
@@ -152,11 +152,11 @@ class Stack:
         return {**kept, **given, "PYTHONUNBUFFERED": "1"}
 
     def start(
-        self, name: str, command: list[str], settings: Mapping[str, str] | None = None
+        self, name: str, command: list[str], settings: Mapping[str, str] | None
     ) -> Process:
-        """Start a process of this stack and keep it until `close`."""
+        """Start a process of this stack, with its settings unless they are None."""
         log = self.directory / f"{name}-{len(self.processes)}.log"
-        env = os.environ if settings == {} else self.environment(**(settings or {}))
+        env = os.environ if settings is None else self.environment(**settings)
         process = Process(name, command, env, log)
         self.processes.append(process)
         return process
