@@ -145,13 +145,20 @@ class Supervisor:
             if child.process.poll() is None:
                 child.process.terminate()
         began = self._clock()
-        for child in children:
-            left = began + child.program.warm - self._clock()
-            try:
-                child.process.wait(max(left, 0.1))
-            except subprocess.TimeoutExpired:
-                self._tell(f"{child.program.name} did not stop within {child.program.warm:g} s")
-            _end_group(child.process)
+        try:
+            for child in children:
+                self._await_end(child, began)
+        finally:
+            # Also when a person has no patience for the warm shutdown: nothing may stay.
+            for child in children:
+                _end_group(child.process)
+
+    def _await_end(self, child: _Child, began: float) -> None:
+        left = began + child.program.warm - self._clock()
+        try:
+            child.process.wait(max(left, 0.1))
+        except subprocess.TimeoutExpired:
+            self._tell(f"{child.program.name} did not stop within {child.program.warm:g} s")
 
     def __enter__(self) -> Self:
         return self
