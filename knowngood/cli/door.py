@@ -1,0 +1,60 @@
+"""What is checked before anything is enqueued: credentials, the store, the flow, the version."""
+
+import sys
+
+from knowngood import parts
+from knowngood.errors import FlowGone, Refused, TryAgain
+from knowngood.genesys.port import Flow
+from knowngood.runs.model import Request, RollbackRequest, WatchRequest
+from knowngood.settings import Settings
+
+
+def check_at_the_door(settings: Settings, request: Request) -> None:
+    """Refuse a request that cannot end well.
+
+    A Genesys that does not answer now is no reason to refuse: the run retries by itself.
+
+    Raises:
+        Refused: credentials or the region are missing, or there is no such flow or version.
+        AccessDenied: the credentials are wrong.
+        Unreachable: the artifact store cannot be written.
+    """
+    settings.credentials()
+    _ = settings.region
+    parts.registry().store.check()
+    try:
+        flow = read_known_flow(request.flow_id)
+    except TryAgain as error:
+        print(f"knowngood: could not look the flow up first: {error}", file=sys.stderr)
+        return
+    match request:
+        case RollbackRequest(target_version_id=str(version)):
+            _check_version("--to", version, flow)
+        case WatchRequest(version_id=str(version)):
+            _check_version("--version", version, flow)
+        case _:
+            pass
+
+
+def read_known_flow(flow_id: str) -> Flow:
+    """Read a flow with its history.
+
+    Raises:
+        Refused: there is no such flow in the org.
+    """
+    try:
+        return parts.gateway().read_flow(flow_id)
+    except FlowGone:
+        raise Refused(
+            "FLOW",
+            flow_id,
+            f"no such flow at {parts.settings().region.api}; copy the id from the flow's URL in "
+            "Architect",
+        ) from None
+
+
+def _check_version(option: str, version: str, flow: Flow) -> None:
+    known = [each.version_id for each in flow.versions]
+    if known and version not in known:
+        shown = ", ".join(known[:5]) + (", …" if len(known) > 5 else "")
+        raise Refused(option, version, f"no such version of {flow.name}; it has {shown}")

@@ -1,0 +1,156 @@
+"""Follows a run to its end: a live table in a terminal, plain lines in a pipe."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from knowngood.cli.exits import Interrupted
+from knowngood.cli.narrative import clock, say, span
+from knowngood.cli.output import in_terminal
+from knowngood.cli.steps import HEADERS, Steps
+from knowngood.errors import Refused
+from knowngood.runs.model import JournalEntry, Run, RunState
+from knowngood.runs.store import RunStore
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_BLOCK = 0.5
+"""Seconds that one look at the journal waits for news."""
+
+
+class Display(Protocol):
+    """Shows what happens; None is time that passes without news."""
+
+    def show(self, entry: JournalEntry | None, run: Run) -> None:
+        """Show one entry of the journal."""
+        ...
+
+
+class _Silent:
+    def show(self, entry: JournalEntry | None, run: Run) -> None:
+        """Leave stdout to the JSON document."""
+
+
+class _Lines:
+    def show(self, entry: JournalEntry | None, run: Run) -> None:
+        """Print one line for each entry."""
+        del run
+        if entry is not None:
+            print(f"{clock(entry.at)} {say(entry)}", flush=True)
+
+
+class _LiveSteps:
+    def __init__(self, run: Run) -> None:
+        from rich.console import Console  # noqa: PLC0415 - takes longer than a pipe needs
+        from rich.live import Live  # noqa: PLC0415
+
+        self._steps = Steps(run.kind)
+        self._run = run
+        self.live = Live(
+            get_renderable=self._render,
+            console=Console(highlight=False),
+            refresh_per_second=4,
+            redirect_stderr=False,
+        )
+
+    def show(self, entry: JournalEntry | None, run: Run) -> None:
+        """Take an entry into the table, which refreshes itself."""
+        self._run = run
+        if entry is not None:
+            self._steps.feed(entry)
+
+    def _render(self) -> "RenderableType":
+        from rich.console import Group  # noqa: PLC0415
+        from rich.table import Table  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        run = self._run
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for header in HEADERS:
+            table.add_column(header, overflow="fold")
+        for line in self._steps.lines:
+            table.add_row(
+                *(Text(cell, style=_STYLE.get(line.state, "dim")) for cell in line.cells())
+            )
+        head = Text(f"{run.kind} of {run.flow_name}, run {run.run_id}", style="bold")
+        return Group(head, table, Text(_now(run)))
+
+
+_STYLE = {"running": "cyan", "waiting": "yellow", "done": "green", "stopped": "red"}
+
+
+def _now(run: Run) -> str:
+    if run.state.terminal:
+        return (
+            f"{run.state} after {span(((run.ended or run.created) - run.created).total_seconds())}"
+        )
+    since = span((datetime.now(UTC) - run.created).total_seconds())
+    if run.state is RunState.WAITING and run.due:
+        left = max((run.due - datetime.now(UTC)).total_seconds(), 0)
+        return f"waiting for the {run.waiting_on}, {span(left)} left; {since} in all"
+    return f"{run.state} for {since}"
+
+
+def _display(run: Run, *, silent: bool) -> tuple[Display, AbstractContextManager[object]]:
+    if silent:
+        return _Silent(), nullcontext()
+    if not in_terminal():
+        return _Lines(), nullcontext()
+    steps = _LiveSteps(run)
+    return steps, steps.live
+
+
+def check_timeout(timeout: float | None, *, wait: bool) -> None:
+    """Check how long to wait, in seconds; Refused unless it is positive and something waits."""
+    if timeout is None:
+        return
+    if timeout <= 0:
+        raise Refused("--timeout", timeout, "give a number of seconds greater than 0")
+    if not wait:
+        raise Refused("--timeout", timeout, "give --wait too: without it nothing is waited for")
+
+
+def follow_to_end(
+    store: RunStore, run_id: str, *, timeout: float | None = None, silent: bool = False
+) -> Run:
+    """Show a run's progress until it ends or `timeout` seconds are over; return it as it is then.
+
+    Raises:
+        Refused: there is no such run.
+        Interrupted: Ctrl-C; the message says how to look at the run, which goes on.
+    """
+    run = store.get(run_id)
+    display, shown = _display(run, silent=silent)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    with _going_on(run.run_id), shown:
+        for entry in _entries(store, run.run_id, deadline):
+            run = store.get(run.run_id)
+            display.show(entry, run)
+            ended = entry.event == "run-ended" if entry else run.state.terminal
+            if ended:
+                break
+    return run
+
+
+def _entries(store: RunStore, run_id: str, deadline: float | None) -> Iterator[JournalEntry | None]:
+    block = _BLOCK if deadline is None else max(min(_BLOCK, deadline - time.monotonic()), 0.01)
+    for entry in store.follow(run_id, block=block):
+        yield entry
+        if deadline is not None and time.monotonic() >= deadline:
+            return
+
+
+@contextmanager
+def _going_on(run_id: str) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        raise Interrupted(
+            f"the run goes on; see it with: knowngood status {run_id} --wait; "
+            f"end it with: knowngood cancel {run_id}"
+        ) from None
