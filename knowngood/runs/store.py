@@ -99,7 +99,9 @@ class RunStore:
         try:
             reply = self._script(keys=[], args=[operation, json.dumps(given)])
         except RedisError as error:
-            raise Unreachable(f"the journal does not answer: {type(error).__name__}") from error
+            raise Unreachable(
+                f"the journal does not answer: {type(error).__name__}; see KNOWNGOOD_REDIS_URL"
+            ) from error
         return cast("dict[str, Any]", json.loads(reply))
 
     def _owned(self, operation: str, claim: Claim, **arguments: Any) -> dict[str, Any]:
@@ -429,4 +431,6 @@ class RunStore:
         try:
             return question()
         except RedisError as error:
-            raise Unreachable(f"the journal does not answer: {type(error).__name__}") from error
+            raise Unreachable(
+                f"the journal does not answer: {type(error).__name__}; see KNOWNGOOD_REDIS_URL"
+            ) from error
