@@ -2,6 +2,7 @@
 
 import os
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated, Final
@@ -42,10 +43,12 @@ class _LazyGroup(TyperGroup):
         del ctx
         return list(COMMANDS)
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> TyperCommand | None:  # type: ignore[override]
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> TyperCommand:  # type: ignore[override]
         del ctx
         if cmd_name not in COMMANDS:
-            return None
+            near = " or ".join(get_close_matches(cmd_name, COMMANDS))
+            known = f"did you mean {near}?" if near else "knowngood --help lists them"
+            raise Refused("command", cmd_name, f"no such command; {known}")
         name = cmd_name.replace("-", "_")
         single = typer.Typer(rich_markup_mode=None, add_completion=False)
         single.command(cmd_name)(getattr(import_module(f"knowngood.cli.{name}"), name))

@@ -25,9 +25,9 @@ def simulator(
         float, typer.Option("--calls-per-minute", min=0, help="The callers of each flow.")
     ] = 60.0,
 ) -> None:
-    """Start a simulated Genesys Cloud org on this machine, with faults on demand.
+    """Start a simulated Genesys Cloud org on this machine.
 
-    Its OAuth client is `simulator` with the secret `simulator`.
+    Faults are set by its control API. Its OAuth client is `simulator` with the secret `simulator`.
     """
     from simulator.server import run  # noqa: PLC0415 - slow to import
 

@@ -47,7 +47,10 @@ def snapshot(
     timeout: TimeoutOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Record a flow before a deployment: its live version becomes the baseline."""
+    """Record a flow before a deployment, as the baseline.
+
+    The live version becomes what a rollback returns to; what it needs is recorded with it.
+    """
     from knowngood.cli.request import ask  # noqa: PLC0415 - it imports Celery
     from knowngood.runs.model import RunKind  # noqa: PLC0415
 

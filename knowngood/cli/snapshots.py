@@ -4,7 +4,7 @@ from knowngood.cli.options import FlowArgument, JsonOption
 
 
 def snapshots(flow: FlowArgument, *, as_json: JsonOption = False) -> None:
-    """List a flow's snapshots from the artifact store, the newest first."""
+    """List a flow's snapshots, the newest first."""
     from knowngood.cli.flow_id import checked_flow_id  # noqa: PLC0415
     from knowngood.cli.narrative import moment  # noqa: PLC0415 - slow to import
     from knowngood.cli.output import print_json, print_table  # noqa: PLC0415

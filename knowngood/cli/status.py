@@ -10,7 +10,7 @@ def status(
     timeout: TimeoutOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Show how a run stands: its steps, its versions, and who must do what.
+    """Show a run: its steps, its versions and what to do.
 
     The exit code says it too: 0 done, 1 failed or cancelled, 3 needs a person, 4 still running.
     """

@@ -4,7 +4,7 @@ from knowngood.cli.options import FlowArgument, JsonOption
 
 
 def versions(flow: FlowArgument, *, as_json: JsonOption = False) -> None:
-    """List a flow's versions: which is live, which are known to be good, bad or a baseline."""
+    """List a flow's versions: live, known-good, known-bad, baseline."""
     from knowngood.cli.history import HEADERS, read_history  # noqa: PLC0415 - slow to import
     from knowngood.cli.output import print_json, print_table  # noqa: PLC0415
 

@@ -48,10 +48,11 @@ def watch(
     timeout: TimeoutOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Watch a flow's health after a deployment; it is rolled back when its callers suffer.
+    """Watch a flow's health after a deployment.
 
-    What is not given is taken from the settings. With --wait the exit code is 0 when the version
-    passed, 1 when it was rolled back, 3 when nobody can say.
+    It is rolled back when its callers suffer in polls in a row. What is not given is taken from
+    the settings. With --wait the exit code is 0 when the version passed, 1 when it was rolled
+    back, 3 when nobody can say.
     """
     from knowngood.cli.request import ask  # noqa: PLC0415 - it imports Celery
     from knowngood.runs.model import RunKind  # noqa: PLC0415
