@@ -26,11 +26,13 @@ def moment(at: datetime | None) -> str:
 
 
 def span(seconds: float | None) -> str:
-    """Show a duration, `0.42 s`, `12 s` or `5 min 3 s`."""
+    """Show a duration, `4 ms`, `0.42 s`, `12 s` or `5 min 3 s`."""
     if seconds is None:
         return "-"
+    if 0 < seconds < 0.1:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 10:
-        return f"{seconds:.2f} s".replace(".00 s", " s")
+        return f"{seconds:.2f}".removesuffix(".00") + " s"
     if seconds < 120:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
