@@ -51,7 +51,11 @@ class Settings(BaseSettings):
     """All settings of all processes; the defaults run on one machine."""
 
     model_config = SettingsConfigDict(
-        env_prefix="KNOWNGOOD_", env_file=".env", extra="ignore", frozen=True
+        env_prefix="KNOWNGOOD_",
+        # The first is where `knowngood up --embedded` says how to reach its broker.
+        env_file=(".knowngood/up.env", ".env"),
+        extra="ignore",
+        frozen=True,
     )
 
     broker_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")

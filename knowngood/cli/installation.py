@@ -117,7 +117,7 @@ def _embedded_broker() -> Iterator[EmbeddedBroker]:
         words = HOME / "up.env"
         words.touch(mode=0o600)
         words.write_text(f"KNOWNGOOD_BROKER_URL={broker.url}\nKNOWNGOOD_REDIS_URL={broker.url}\n")
-        _tell(f"broker: embedded; for other terminals: set -a; . {words}; set +a")
+        _tell(f"broker: embedded; commands in this directory find it through {words}")
         try:
             yield broker
         finally:
