@@ -97,12 +97,15 @@ def test_an_old_server_on_path_is_passed_over_for_the_wheels(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
-def test_it_ends_with_a_parent_that_is_killed() -> None:
+def test_it_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     code = (
-        "import time\nfrom knowngood.embedded.broker import EmbeddedBroker\n"
-        "print(EmbeddedBroker().pid, flush=True)\ntime.sleep(60)"
+        "import sys, time\nfrom pathlib import Path\n"
+        "from knowngood.embedded.broker import EmbeddedBroker\n"
+        "print(EmbeddedBroker(directory=Path(sys.argv[1])).pid, flush=True)\ntime.sleep(60)"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE, text=True
+    )
     assert parent.stdout is not None
     pid = int(parent.stdout.readline())
     assert psutil.pid_exists(pid)
