@@ -127,6 +127,16 @@ class Settings(BaseSettings):
     health_max_error_rate: Rate = 0.05
     health_max_asa: PositiveFloat = 60
     health_min_calls: NonNegativeInt = 20
+    health_min_volume_share: Rate = Field(
+        default=0.3, description="fewer calls than this share of the flow's quietest day: collapse"
+    )
+    health_outage_alert_after: PositiveFloat = Field(
+        default=900, description="an analytics outage that lasts so long is alerted, once"
+    )
+    breaker_flows: PositiveInt = Field(
+        default=5, description="so many flows tripping in `breaker_window` hold all rollbacks"
+    )
+    breaker_window: PositiveFloat = 600
     standing_watches: Words = ()
     cooldown: NonNegativeFloat = 1_800
     max_auto_rollbacks_per_day: NonNegativeInt = 3

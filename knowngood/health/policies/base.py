@@ -1,0 +1,124 @@
+"""What a policy is, and how evidence is gathered while few people call."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Final, NamedTuple, Protocol
+
+from knowngood.health.baseline import Baseline
+from knowngood.health.judgement import Finding, Judgement, KpiVerdict, Poll, Verdict
+from knowngood.health.kpis import KPIS, Kpi, KpiValue, Missing
+from knowngood.health.limits import Limits
+from knowngood.health.measurement import Measurement
+
+GATHERED: Final = 12
+"""How many low-volume windows are pooled at most: an hour of five-minute windows."""
+
+
+class Policy(Protocol):
+    """Turns a measurement into a verdict."""
+
+    name: ClassVar[str]
+
+    def judge(
+        self,
+        measurement: Measurement,
+        former: Sequence[Poll],
+        baseline: Baseline,
+        limits: Limits,
+    ) -> Judgement:
+        """Judge a watch's newest measurement; `former` are its earlier polls, oldest first."""
+        ...
+
+
+class Evidence(NamedTuple):
+    """KPI values pooled over `windows` windows, and their volume."""
+
+    values: Mapping[str, KpiValue]
+    volume: int
+    windows: int
+
+
+def gathered(measurement: Measurement, former: Sequence[Poll], min_calls: int) -> Evidence:
+    """Pool the newest window with the inconclusive ones right before it, until there is volume.
+
+    Low volume gathers evidence over polls: dropping it would hide a flow that loses its calls.
+    """
+    pool = [measurement]
+    volume = measurement.volume or 0
+    for poll in reversed(former):
+        told = poll.measurement
+        pending = poll.judgement.verdict is Verdict.INCONCLUSIVE
+        if volume >= min_calls or not pending or len(pool) >= GATHERED:
+            break
+        if told is not None and told.complete and told.volume is not None:
+            pool.append(told)
+            volume += told.volume
+    values = {}
+    for kpi in KPIS:
+        found = [m.values[kpi.name] for m in pool if kpi.name in m.values]
+        # A floor on volume looks at the newest window alone.
+        if found:
+            values[kpi.name] = found[0] if kpi.is_floor else kpi.pool(found)
+    return Evidence(values, volume, len(pool))
+
+
+def without_evidence(measurement: Measurement) -> Judgement | None:
+    """Say inconclusive when the source told nothing or not all; else None."""
+    if measurement.volume is None:
+        return Judgement(verdict=Verdict.INCONCLUSIVE, why="analytics has no data for the window")
+    if not measurement.complete:
+        return Judgement(
+            verdict=Verdict.INCONCLUSIVE, why="buckets of the window are still missing"
+        )
+    return None
+
+
+def against_bound(kpi: Kpi, value: KpiValue | None, bound: float | None, why: str) -> Finding:
+    """Hold one KPI against its bound; `why` says where the bound comes from."""
+    if bound is None:
+        return Finding(
+            kpi=kpi.name,
+            value=value.value if value else None,
+            limit=None,
+            verdict=KpiVerdict.NOT_JUDGED,
+            why="the flow has no history to compare with",
+        )
+    if value is None:
+        gap = kpi.missing is Missing.INCONCLUSIVE
+        return Finding(
+            kpi=kpi.name,
+            value=None,
+            limit=bound,
+            verdict=KpiVerdict.INCONCLUSIVE if gap else KpiVerdict.NOT_JUDGED,
+            why="the source does not tell it",
+        )
+    breach = kpi.is_breach(value.value, bound)
+    relation = "below" if kpi.is_floor else "above"
+    said = f"{kpi.show(value.value)} is {'' if breach else 'not '}{relation} {kpi.show(bound)}"
+    return Finding(
+        kpi=kpi.name,
+        value=value.value,
+        limit=bound,
+        verdict=KpiVerdict.BREACH if breach else KpiVerdict.OK,
+        why=f"{said} ({why})",
+    )
+
+
+def summed_up(findings: Sequence[Finding], evidence: Evidence, min_calls: int) -> Judgement:
+    """Make the whole verdict: a breach of any KPI, else inconclusive, else ok."""
+    breached = [f for f in findings if f.verdict is KpiVerdict.BREACH]
+    unsure = [f for f in findings if f.verdict is KpiVerdict.INCONCLUSIVE]
+    if breached:
+        verdict, why = Verdict.BREACH, "; ".join(f"{f.kpi}: {f.why}" for f in breached)
+    elif evidence.volume < min_calls:
+        verdict = Verdict.INCONCLUSIVE
+        why = f"{evidence.volume} calls in {evidence.windows} windows, fewer than {min_calls}"
+    elif unsure or not findings:
+        verdict, why = Verdict.INCONCLUSIVE, "; ".join(f"{f.kpi}: {f.why}" for f in unsure)
+    else:
+        verdict, why = Verdict.OK, "every judged KPI is within its limit"
+    return Judgement(
+        verdict=verdict,
+        findings=tuple(findings),
+        why=why or "no KPI has a limit",
+        windows=evidence.windows,
+    )

@@ -1,0 +1,54 @@
+"""The guide's policy: fixed limits, minimum volume, two breaches in a row (GUIDE rule 4)."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from knowngood.health.baseline import Baseline
+from knowngood.health.judgement import Finding, Judgement, Poll
+from knowngood.health.kpis import KPIS
+from knowngood.health.limits import Limits
+from knowngood.health.measurement import Measurement
+from knowngood.health.policies.base import (
+    Evidence,
+    against_bound,
+    gathered,
+    summed_up,
+    without_evidence,
+)
+
+
+class Threshold:
+    """A KPI breaches when it lies beyond its limit, once enough people called."""
+
+    name: ClassVar[str] = "threshold"
+
+    def judge(
+        self,
+        measurement: Measurement,
+        former: Sequence[Poll],
+        baseline: Baseline,
+        limits: Limits,
+    ) -> Judgement:
+        """Hold every KPI that has a limit against it."""
+        if (nothing := without_evidence(measurement)) is not None:
+            return nothing
+        evidence = gathered(measurement, former, limits.min_calls)
+        findings = findings_of(measurement, evidence, baseline, limits)
+        return summed_up(findings, evidence, limits.min_calls)
+
+
+def findings_of(
+    measurement: Measurement, evidence: Evidence, baseline: Baseline, limits: Limits
+) -> list[Finding]:
+    """Return each judged KPI's finding; below the minimum volume only what needs none."""
+    expected = baseline.expected_calls(measurement.window)
+    return [
+        against_bound(
+            kpi,
+            evidence.values.get(kpi.name),
+            kpi.bound(limits.kpis[kpi.name], expected),
+            "limit" if not kpi.is_floor else "share of the usual calls at this hour",
+        )
+        for kpi in KPIS
+        if kpi.name in limits.kpis and (evidence.volume >= limits.min_calls or not kpi.needs_volume)
+    ]
