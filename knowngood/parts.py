@@ -9,6 +9,7 @@ from knowngood import settings as settings_module
 from knowngood.alerts.outbox import AlertOutbox
 from knowngood.genesys.connect import connect as connect_genesys
 from knowngood.genesys.port import FlowGateway
+from knowngood.health.watches import WatchStore
 from knowngood.runs.executor import Parts
 from knowngood.runs.heartbeat import Heart
 from knowngood.runs.store import RunStore
@@ -41,6 +42,12 @@ def registry() -> SnapshotRegistry:
 
 
 @cache
+def watches() -> WatchStore:
+    """Return the watches."""
+    return WatchStore(run_store().redis)
+
+
+@cache
 def outbox() -> AlertOutbox:
     """Return the alert outbox."""
     return AlertOutbox(run_store().redis)
@@ -61,5 +68,5 @@ def executor() -> Parts:
 
 def forget() -> None:
     """Drop every part, so that a forked process builds its own."""
-    for part in (run_store, registry, outbox, gateway, executor):
+    for part in (run_store, registry, watches, outbox, gateway, executor):
         part.cache_clear()

@@ -2,11 +2,10 @@
 
 from typing import cast
 
-from knowngood.snapshots.target import choose_target
-
 from knowngood.runs.executor import StepContext, StepResult
 from knowngood.runs.model import RollbackRequest
 from knowngood.runs.origin import broken_version
+from knowngood.snapshots.target import choose_target
 from tasks.step import rollback_step
 
 

@@ -1,8 +1,7 @@
 """`alerts.send`: deliver one alert from the outbox to its team's channels."""
 
-from knowngood.alerts.deliver import deliver
-
 from knowngood import parts
+from knowngood.alerts.deliver import deliver
 from workers.app import app
 
 

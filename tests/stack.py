@@ -151,9 +151,7 @@ class Stack:
         kept = {name: value for name, value in os.environ.items() if "KNOWNGOOD" not in name}
         return {**kept, **given, "PYTHONUNBUFFERED": "1"}
 
-    def start(
-        self, name: str, command: list[str], settings: Mapping[str, str] | None
-    ) -> Process:
+    def start(self, name: str, command: list[str], settings: Mapping[str, str] | None) -> Process:
         """Start a process of this stack, with its settings unless they are None."""
         log = self.directory / f"{name}-{len(self.processes)}.log"
         env = os.environ if settings is None else self.environment(**settings)

@@ -9,12 +9,12 @@ from knowngood import parts
 from workers.log import configure_logging
 
 
-@setup_logging.connect  # type: ignore[untyped-decorator]
+@setup_logging.connect
 def _logging(loglevel: int | str | None = None, **_: Any) -> None:
     configure_logging(loglevel or logging.INFO)
 
 
-@worker_process_init.connect  # type: ignore[untyped-decorator]
+@worker_process_init.connect
 def _own_parts(**_: Any) -> None:
     # Sockets that were opened before the fork belong to the parent.
     parts.forget()

@@ -1,18 +1,11 @@
 """`knowngood doctor`."""
 
-from typing import Annotated
-
-import typer
-
 from knowngood.cli.exits import Exit
 from knowngood.cli.options import JsonOption
 
 
 def doctor(
     *,
-    live: Annotated[
-        bool, typer.Option("--live", help="Ask the org too: permissions, limits, dialect.")
-    ] = False,
     as_json: JsonOption = False,
 ) -> int:
     """Check that everything an installation needs works.

@@ -5,10 +5,10 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, field_validator
 
 from knowngood.errors import Waiting
 from knowngood.genesys.ids import FlowId, VersionId
@@ -24,6 +24,9 @@ def _label(value: str) -> str:
         )
     return value
 
+
+POLICY_NAMES = ("threshold", "relative", "statistical")
+"""The names of `knowngood.health.policies`, which a test holds to this list."""
 
 Label = Annotated[str, AfterValidator(_label)]
 Text = Annotated[str, Field(min_length=1, max_length=1_000)]
@@ -108,6 +111,14 @@ class WatchRequest(Request):
     bake_time: PositiveFloat | None = None
     interval: PositiveFloat | None = None
     dry_run: bool | None = None
+    standing: bool = Field(default=False, description="never ends by itself")
+
+    @field_validator("policy")
+    @classmethod
+    def _known_policy(cls, name: str | None) -> str | None:
+        if name is not None and name not in POLICY_NAMES:
+            raise ValueError(f"name one of {', '.join(POLICY_NAMES)}")
+        return name
 
 
 REQUESTS: Mapping[RunKind, type[Request]] = {
@@ -170,7 +181,7 @@ class Run(BaseModel):
     gone: tuple[str, ...]
 
     @classmethod
-    def from_hash(cls, fields: Mapping[str, str]) -> Self:
+    def from_hash(cls, fields: Mapping[str, str]) -> "Run":
         """Read the journal's hash."""
         kind = RunKind(fields["kind"])
         request = REQUESTS[kind].model_validate_json(fields["request"])
@@ -242,7 +253,7 @@ class JournalEntry(BaseModel):
     detail: Mapping[str, Any]
 
     @classmethod
-    def from_stream(cls, entry_id: str, fields: Mapping[str, str]) -> Self:
+    def from_stream(cls, entry_id: str, fields: Mapping[str, str]) -> "JournalEntry":
         """Read one entry of the journal's stream."""
         return cls.model_construct(
             entry_id=entry_id,

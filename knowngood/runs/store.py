@@ -179,6 +179,25 @@ class RunStore:
         """Append a line to the journal without changing the run."""
         self._owned("note", claim, event=event, detail=json.dumps(detail))
 
+    def note_run(self, run: Run, event: str, detail: Mapping[str, Any]) -> bool:
+        """Append a line to a run that no step executes, such as a watch; False once it ended."""
+        reply = self._call(
+            "note",
+            run_id=run.run_id,
+            token=str(run.token),
+            event=event,
+            detail=json.dumps(detail),
+        )
+        return bool(reply["answer"] == Answer.GO)
+
+    def many(self, run_ids: Sequence[str]) -> Mapping[str, Run]:
+        """Read runs by id; those that Redis does not hold are left out."""
+        pipe = self.redis.pipeline(transaction=False)
+        for run_id in run_ids:
+            pipe.hgetall(f"kg:run:{run_id}")
+        rows = cast("list[dict[str, str]]", self._ask(pipe.execute))
+        return {row["run_id"]: Run.from_hash(row) for row in rows if row}
+
     def finish_step(
         self, claim: Claim, run: Run, result: Mapping[str, Any], facts: Mapping[str, str]
     ) -> None:

@@ -47,7 +47,8 @@ def through(store: RunStore, run_id: str, claim: Claim, *steps: str) -> Claim:
     store.finish_step(claim, store.get(run_id), {}, {})
     for position, step in enumerate(steps):
         answer, run, claim = store.begin(run_id, claim.token, ROLLBACK, step, "w")
-        assert answer is Answer.GO and run is not None
+        assert answer is Answer.GO
+        assert run is not None
         if position < len(steps) - 1:
             store.finish_step(claim, run, {}, {})
     return claim

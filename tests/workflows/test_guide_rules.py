@@ -1,8 +1,13 @@
 """Each rule of the guide, with real workers; the org's own request log is the witness."""
 
+import json
+
 import pytest
+from celery import Celery
 
 from knowngood.runs.model import RunState
+from knowngood.snapshots.registry import SnapshotRegistry
+from knowngood.snapshots.store import open_store
 from tests.conftest import make_flow
 from tests.stack import Stack
 
@@ -25,8 +30,6 @@ def nothing_unsafe(stack: Stack) -> None:
 
 
 def alerts_of(stack: Stack, run_id: str) -> list[dict[str, str]]:
-    import json
-
     found = stack.client.store.redis.hget(f"kg:alert:{run_id}.end", "alert")
     return [json.loads(found)] if found else []
 
@@ -135,9 +138,6 @@ def test_a_snapshot_gives_up_after_three_retries_and_tells_a_person(stack: Stack
 def test_a_snapshot_record_holds_the_version_the_routing_and_the_dependencies(
     stack: Stack,
 ) -> None:
-    from knowngood.snapshots.registry import SnapshotRegistry
-    from knowngood.snapshots.store import open_store
-
     flow = make_flow(stack)
     needs = [{"kind": "endpoint", "target": f"{stack.sim.base_url}/outside/crm"}]
     run = stack.snapshot(flow, routing={"queue": "care"}, dependencies=needs)
@@ -279,8 +279,6 @@ def test_a_rollback_to_what_is_live_changes_nothing(stack: Stack) -> None:
 
 
 def test_a_rollback_enqueued_by_name_runs_under_its_task_id(stack: Stack) -> None:
-    from celery import Celery
-
     flow = make_flow(stack)
     sender = Celery(broker=stack.env["BROKER_URL"])
     message = sender.send_task(
@@ -292,8 +290,6 @@ def test_a_rollback_enqueued_by_name_runs_under_its_task_id(stack: Stack) -> Non
 
 
 def test_bad_input_enqueued_by_name_starts_nothing_and_is_told(stack: Stack) -> None:
-    from celery import Celery
-
     sender = Celery(broker=stack.env["BROKER_URL"])
     message = sender.send_task(
         "rollback.start", kwargs={"flow_id": "../etc", "reason": "x"}, queue="rollback"

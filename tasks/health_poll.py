@@ -1,0 +1,27 @@
+"""`health.poll`: measure and judge a batch of watches."""
+
+from collections.abc import Sequence
+
+from knowngood import parts
+from knowngood.health.polling import Polling
+from knowngood.runs.model import RollbackRequest
+from workers.app import app
+
+
+def _start_rollback(run_id: str, request: RollbackRequest) -> None:
+    arguments = request.model_dump(mode="json", exclude_none=True)
+    app.send_task("rollback.start", kwargs=arguments, task_id=run_id)
+
+
+@app.task(name="health.poll")
+def poll(watch_ids: Sequence[str]) -> dict[str, int]:
+    """Poll those of the watches that are due; return how many had each verdict."""
+    polling = Polling(
+        parts.settings(),
+        parts.run_store(),
+        parts.watches(),
+        parts.gateway(),
+        parts.registry(),
+        _start_rollback,
+    )
+    return dict(polling.poll(watch_ids))
