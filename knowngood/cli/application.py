@@ -31,7 +31,6 @@ COMMANDS: Final = (
     "alert-test",
     "doctor",
     "simulator",
-    "api",
 )
 """Every command, in the order of the help. Each is the function of its name in its own module."""
 

@@ -30,7 +30,6 @@ class Wanted:
     """What to start beside workers and beat; a port of None leaves that server out."""
 
     embedded: bool
-    api_port: int | None
     flower_port: int | None
 
 
@@ -41,9 +40,9 @@ def run_installation(wanted: Wanted) -> Exit:
         Refused: a setting or a port is wrong; nothing was started.
         Unreachable: the broker does not answer; nothing was started.
     """
-    for option, port in (("--api-port", wanted.api_port), ("--flower-port", wanted.flower_port)):
-        if port is not None and not programs.port_is_free(port):
-            raise Refused(option, port, "another process listens there; name a free port")
+    port = wanted.flower_port
+    if port is not None and not programs.port_is_free(port):
+        raise Refused("--flower-port", port, "another process listens there; name a free port")
     with ExitStack() as stack:
         stack.enter_context(_only_one_here())
         stop = stack.enter_context(_stopped_by_signal())
@@ -79,9 +78,6 @@ def _start(
     if wanted.flower_port is not None:
         url = f"http://127.0.0.1:{wanted.flower_port}"
         started.append((programs.flower(wanted.flower_port, settings, {}), url))
-    if wanted.api_port is not None:
-        url = f"http://127.0.0.1:{wanted.api_port}/docs"
-        started.append((programs.api(wanted.api_port, {}), url))
     for program, _ in started:
         supervisor.start(program)
     for program, what in started:

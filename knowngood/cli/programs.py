@@ -47,12 +47,6 @@ def flower(port: int, settings: Settings, env: Env) -> Program:
     return Program("flower", command, env, _responds(f"http://127.0.0.1:{port}/healthcheck"))
 
 
-def api(port: int, env: Env) -> Program:
-    """Return the HTTP API on a port of 127.0.0.1."""
-    command = [sys.executable, "-m", "knowngood.cli", "api", "--port", str(port)]
-    return Program("api", command, env, _responds(f"http://127.0.0.1:{port}/healthz"))
-
-
 def free_port() -> int:
     """Find a port of 127.0.0.1 that nobody listens on now."""
     with socket.socket() as probe:

@@ -10,8 +10,6 @@ def up(
     embedded: Annotated[
         bool, typer.Option("--embedded", help="Start a broker too, with its data in .knowngood/.")
     ] = False,
-    api: Annotated[bool, typer.Option("--api", help="Start the HTTP API too.")] = False,
-    api_port: Annotated[int, typer.Option(min=1, max=65_535, help="The HTTP API's port.")] = 8080,
     flower: Annotated[
         bool, typer.Option("--flower/--no-flower", help="Start Flower, the tasks' dashboard.")
     ] = True,
@@ -27,7 +25,6 @@ def up(
     return run_installation(
         Wanted(
             embedded=embedded,
-            api_port=api_port if api else None,
             flower_port=flower_port if flower else None,
         )
     )
