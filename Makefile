@@ -14,7 +14,7 @@ test: lint ## everything that CI runs
 	$(BIN)/pytest
 
 test-fast: $(STAMP) ## no real processes
-	$(BIN)/pytest -m "not slow and not faults and not browser"
+	$(BIN)/pytest -m "not slow and not faults"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -31,7 +31,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 
 lock: ## renew both lock files to current releases; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --upgrade pyproject.toml -o requirements.lock
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --upgrade pyproject.toml --group dev --group bench -o requirements-dev.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --upgrade pyproject.toml --group dev -o requirements-dev.lock
 
 clean:
 	rm -rf $(VENV) .knowngood

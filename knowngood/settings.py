@@ -64,9 +64,9 @@ class Settings(BaseSettings):
         default_factory=_local_artifacts,
         description="file:///…, s3://bucket/prefix, az://…, gs://… or memory:///",
     )
-    worker_pool: Literal["prefork", "threads", "gevent"] = "prefork"
+    worker_pool: Literal["prefork", "threads"] = "prefork"
 
-    genesys_api: Literal["guide", "platform"] = "guide"
+    genesys_api: Literal["guide"] = "guide"
     genesys_region: Annotated[str | None, AfterValidator(_known_region)] = None
     genesys_base_url: HttpUrl | None = None
     genesys_login_url: HttpUrl | None = None
@@ -74,12 +74,6 @@ class Settings(BaseSettings):
     genesys_client_secret: SecretStr | None = None
     genesys_connect_timeout: PositiveFloat = 3.0
     genesys_read_timeout: PositiveFloat = 10.0
-    genesys_requests_per_minute: PositiveInt = Field(
-        default=300, description="platform.api's token.rate.per.minute; the headers correct it"
-    )
-    genesys_rollback_share: Rate = Field(
-        default=0.3, description="the share of the limit that only rollbacks may use"
-    )
 
     safe_window: PositiveFloat = 86_400
     stable_tags: Words = ("v_stable", "v_hotfix")
@@ -146,16 +140,11 @@ class Settings(BaseSettings):
     integration_alert_urls: SecretWords = ()
     alert_retry_delay: PositiveFloat = 30
 
-    api_tokens: SecretWords = Field(
-        default=(), description="role:token, the role one of read, deploy, rollback"
-    )
-    hook_secret: SecretStr | None = None
     flower_basic_auth: SecretStr | None = Field(default=None, description="user:password")
 
     @field_validator(
         "alert_urls",
         "integration_alert_urls",
-        "api_tokens",
         "stable_tags",
         "standing_watches",
         mode="before",

@@ -34,7 +34,6 @@ QUICK = {
     "LEASE_TTL": "2",
     "GENESYS_CONNECT_TIMEOUT": "1",
     "GENESYS_READ_TIMEOUT": "3",
-    "GENESYS_REQUESTS_PER_MINUTE": "1000000",
 }
 """The waits of production, shortened alike; everything else is the default."""
 
