@@ -4,10 +4,13 @@ from typing import Any
 
 from knowngood.settings import Settings
 
+TICK = 1.0
+"""How late a poll can be, in seconds; a tick that finds nothing due is one command to Redis."""
+
 
 def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
     """Return the schedule; intervals in seconds."""
-    reconcile, tick = settings.reconcile_interval, min(settings.health_interval, 5.0)
+    reconcile = settings.reconcile_interval
     return {
         "runs.reconcile": {
             "task": "runs.reconcile",
@@ -16,7 +19,7 @@ def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
         },
         "health.tick": {
             "task": "health.tick",
-            "schedule": tick,
-            "options": {"queue": "health", "expires": tick},
+            "schedule": TICK,
+            "options": {"queue": "health", "expires": TICK},
         },
     }

@@ -18,6 +18,8 @@ from knowngood.embedded.broker import EmbeddedBroker
 from knowngood.embedded.parentage import ending_with_parent
 from knowngood.runs.model import Run, RunKind
 from knowngood.settings import Settings
+from knowngood.snapshots.registry import SnapshotRegistry
+from knowngood.snapshots.store import open_store
 from simulator.client import SimulatorControl
 
 T = TypeVar("T")
@@ -204,6 +206,10 @@ class Stack:
             logs = "\n\n".join(f"== {p.name}\n{p.tail()}" for p in self.processes)
             raise TimeoutError(f"run {run_id} is still {run.state} at {run.step}\n{logs}")
         return run
+
+    def registry(self) -> SnapshotRegistry:
+        """Open this stack's registry."""
+        return SnapshotRegistry(open_store(self.env["ARTIFACTS_URL"]))
 
     def writes(self, flow_id: str) -> list[str]:
         """Return the writes to a flow that the org received, in order."""

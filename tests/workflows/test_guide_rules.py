@@ -6,8 +6,6 @@ import pytest
 from celery import Celery
 
 from knowngood.runs.model import RunState
-from knowngood.snapshots.registry import SnapshotRegistry
-from knowngood.snapshots.store import open_store
 from tests.conftest import make_flow
 from tests.stack import Stack
 
@@ -141,7 +139,7 @@ def test_a_snapshot_record_holds_the_version_the_routing_and_the_dependencies(
     flow = make_flow(stack)
     needs = [{"kind": "endpoint", "target": f"{stack.sim.base_url}/outside/crm"}]
     run = stack.snapshot(flow, routing={"queue": "care"}, dependencies=needs)
-    record = SnapshotRegistry(open_store(stack.env["ARTIFACTS_URL"])).latest(flow)
+    record = stack.registry().latest(flow)
     assert record is not None
     assert (record.run_id, record.active_version_id) == (run.run_id, "2.0")
     assert record.snapshot_version_id == "3.0"
