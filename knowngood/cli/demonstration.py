@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from knowngood.cli.exits import Exit
 from knowngood.cli.narrative import say, span
-from knowngood.cli.polls import finished_polls, poll_words
+from knowngood.cli.polls import find_watch, poll_words
 from knowngood.cli.stage import CALLS_PER_MINUTE, POLL_SECONDS, Stage, set_up
 from knowngood.client import Client
 from knowngood.embedded.processes import CannotStart
@@ -106,7 +106,8 @@ def _second_breach(store: RunStore, watch: str, timeline: Timeline) -> Poll:
     told = 0
     deadline = time.monotonic() + 10 * POLL_SECONDS + 15
     while time.monotonic() < deadline:
-        for poll in finished_polls(store, watch)[told:]:
+        on = find_watch(store, watch)
+        for poll in on.polls[told:] if on else ():
             told += 1
             timeline.tell(poll_words(poll), poll.at.timestamp())
             if poll.breaches >= 2:

@@ -56,6 +56,10 @@ def say(entry: JournalEntry) -> str:
             return f"{detail.get('error')}: takes the next version"
         case "taken-over":
             return f"its worker was silent: {entry.step} is handed to another"
+        case "polled":
+            return f"poll {detail.get('number')}: {detail.get('verdict')}: {detail.get('why')}"
+        case "rollback-started":
+            return f"the rollback begins: run {detail.get('rollback')}"
         case "run-ended":
             why = detail.get("error")
             return f"ended: {detail.get('outcome')}" + (f": {why}" if why else "")

@@ -44,4 +44,12 @@ def summary(run: Run) -> dict[str, str]:
     if run.kind is RunKind.SNAPSHOT and (found := run.results.get("snapshot")):
         fields["snapshot"] = f"version {found.get('snapshot_version')}"
         fields["baseline"] = f"version {found.get('active_version')}"
+    if run.kind is RunKind.WATCH:
+        found = run.results.get("watch", {})
+        fields["from"] = ""
+        fields["version"] = str(found.get("version") or "")
+        fields["polls"] = str(found.get("polls") or "")
+        fields["rollback"] = f"run {found['rollback']}" if found.get("rollback") else ""
+        if run.outcome == "superseded":
+            fields["error"] = f"a later watch of the flow took its place: {run.error}"
     return fields
