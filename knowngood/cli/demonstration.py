@@ -1,5 +1,6 @@
 """The demonstration: a good version, a broken one, two breaches, a rollback, on real processes."""
 
+import contextlib
 import signal
 import sys
 import time
@@ -171,9 +172,10 @@ def _keep(stage: Stage) -> None:
     print(f"\neverything is still running; Flower: {stage.flower_url}")
     print(f"look around: cd {stage.home} && knowngood runs")
     print("Ctrl-C ends it all", flush=True)
-    while True:
-        stage.supervisor.tend()
-        time.sleep(0.5)
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            stage.supervisor.tend()
+            time.sleep(0.5)
 
 
 def _end_as_by_ctrl_c(*_: object) -> None:

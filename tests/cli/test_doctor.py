@@ -1,0 +1,115 @@
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.cli.terminal import Done, piped
+from tests.stack import Stack
+
+pytestmark = pytest.mark.slow
+
+NOBODY = "redis://127.0.0.1:1/0"
+
+
+@pytest.fixture(scope="module")
+def idle() -> Iterator[Stack]:
+    """An installation in which nothing works yet: no worker, no beat."""
+    with Stack() as stack:
+        yield stack
+
+
+def kg(stack: Stack, *arguments: str, **settings: str) -> Done:
+    env = stack.environment(**settings)
+    kept = {name: value for name, value in env.items() if value or "KNOWNGOOD" not in name}
+    return piped(*arguments, env=kept, cwd=stack.directory)
+
+
+def levels(done: Done) -> dict[str, str]:
+    return {finding["check"]: finding["level"] for finding in json.loads(done.stdout)}
+
+
+def test_it_says_what_is_missing_and_what_to_do(idle: Stack) -> None:
+    done = kg(idle, "doctor")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "fail  queue rollback: no worker listens" in done.stdout
+    assert "celery -A workers.app worker -Q rollback" in done.stdout
+    assert "fail  beat: no beat is alive" in done.stdout
+    assert "warn  persistence: Redis keeps nothing over a restart" in done.stdout
+    assert "ok    credentials" in done.stdout
+
+
+def test_one_thing_that_is_down_is_named_once_and_the_rest_is_still_checked(idle: Stack) -> None:
+    found = levels(kg(idle, "doctor", "--json", BROKER_URL=NOBODY, REDIS_URL=NOBODY))
+    assert (found["broker"], found["journal"]) == ("fail", "fail")
+    assert (found["artifact store"], found["credentials"]) == ("ok", "ok")
+    assert not [name for name in found if name.startswith("queue")]
+
+
+@pytest.mark.parametrize(
+    ("check", "settings", "words"),
+    [
+        ("settings", {"HEALTH_MAX_ASA": "-3"}, "KNOWNGOOD_HEALTH_MAX_ASA='-3'"),
+        ("credentials", {"GENESYS_CLIENT_SECRET": "hunter2"}, "was refused"),
+        ("credentials", {"GENESYS_CLIENT_ID": ""}, "KNOWNGOOD_GENESYS_CLIENT_ID"),
+        ("artifact store", {"ARTIFACTS_URL": "file:///proc/knowngood"}, "KNOWNGOOD_ARTIFACTS_URL"),
+        ("artifact store", {"ARTIFACTS_URL": "memory:///"}, "forgets everything"),
+    ],
+)
+def test_it_finds_what_is_wrong_with(
+    check: str, settings: dict[str, str], words: str, idle: Stack
+) -> None:
+    done = kg(idle, "doctor", **settings)
+    assert done.returncode == 1
+    line = next(line for line in done.stdout.splitlines() if line.startswith(f"fail  {check}: "))
+    assert words in line
+    assert "hunter2" not in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_a_whole_installation_passes(stack: Stack) -> None:
+    found = levels(kg(stack, "doctor", "--json"))
+    assert "fail" not in found.values()
+    assert found["beat"] == found["queue alerts"] == "ok"
+
+
+class _Inbox(BaseHTTPRequestHandler):
+    received: list[str] = []  # noqa: RUF012 - shared with the test on purpose
+
+    def do_POST(self) -> None:
+        length = int(self.headers["Content-Length"])
+        self.received.append(self.rfile.read(length).decode())
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+def test_a_test_alert_goes_through_every_channel(idle: Stack) -> None:
+    server = HTTPServer(("127.0.0.1", 0), _Inbox)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = f"json://127.0.0.1:{server.server_port}/token-opensesame"
+        done = kg(idle, "alert-test", ALERT_URLS=url)
+    finally:
+        server.shutdown()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("sent") == 2
+    assert "opensesame" not in done.stdout + done.stderr
+    assert len(_Inbox.received) == 2
+    assert "this is a test" in _Inbox.received[0]
+
+
+@pytest.mark.parametrize(
+    ("urls", "words"),
+    [("", "set KNOWNGOOD_ALERT_URLS"), ("json://127.0.0.1:1/", "did not take the alert")],
+)
+def test_a_channel_that_reaches_nobody_is_a_failure(
+    urls: str, words: str, idle: Stack, tmp_path: Path
+) -> None:
+    done = kg(idle, "alert-test", ALERT_URLS=urls)
+    assert done.returncode == 1
+    assert words in done.stdout
