@@ -1,0 +1,126 @@
+"""Live tables for a terminal: a run's steps, or a watch's polls against their limits."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from knowngood.cli.narrative import span
+from knowngood.cli.polls import find_watch, poll_headers, poll_rows
+from knowngood.cli.steps import HEADERS, Steps
+from knowngood.health.judgement import Poll
+from knowngood.runs.model import JournalEntry, Run, RunKind, RunState
+from knowngood.runs.store import RunStore
+
+_SHOWN_POLLS = 12
+
+
+def live_table(run: Run, store: RunStore) -> "LiveTable":
+    """Return the table that fits a run."""
+    return _LivePolls(run, store) if run.kind is RunKind.WATCH else _LiveSteps(run)
+
+
+class LiveTable(ABC):
+    """A table that refreshes itself while it is entered as `live`."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self.live = Live(
+            get_renderable=self._render,
+            console=Console(highlight=False),
+            refresh_per_second=4,
+            redirect_stderr=False,
+        )
+
+    def show(self, entry: JournalEntry | None, run: Run) -> None:
+        """Take an entry into the table."""
+        self._run = run
+        if entry is not None:
+            self._take(entry)
+
+    @abstractmethod
+    def _take(self, entry: JournalEntry) -> None: ...
+
+    @abstractmethod
+    def _headers(self) -> Sequence[str]: ...
+
+    @abstractmethod
+    def _rows(self) -> Iterable[tuple[str, Sequence[str]]]:
+        """Return a style and the cells of each row."""
+
+    def _render(self) -> RenderableType:
+        run = self._run
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for header in self._headers():
+            table.add_column(header, overflow="fold")
+        for style, cells in self._rows():
+            table.add_row(*(Text(cell, style=style) for cell in cells))
+        head = Text(f"{run.kind} of {run.flow_name}, run {run.run_id}", style="bold")
+        return Group(head, table, Text(_now(run)))
+
+
+class _LiveSteps(LiveTable):
+    """The steps of a rollback or a snapshot."""
+
+    def __init__(self, run: Run) -> None:
+        # Before the table is made, which asks for its rows at once.
+        self._steps = Steps(run.kind)
+        super().__init__(run)
+
+    def _take(self, entry: JournalEntry) -> None:
+        self._steps.feed(entry)
+
+    def _headers(self) -> Sequence[str]:
+        return HEADERS
+
+    def _rows(self) -> Iterable[tuple[str, Sequence[str]]]:
+        return ((_STYLE.get(line.state, "dim"), line.cells()) for line in self._steps.lines)
+
+
+class _LivePolls(LiveTable):
+    """A watch's latest polls: each KPI against its limit."""
+
+    def __init__(self, run: Run, store: RunStore) -> None:
+        self._store = store
+        self._polls: Sequence[Poll] = ()
+        super().__init__(run)
+
+    def _take(self, entry: JournalEntry) -> None:
+        if entry.event == "polled":
+            watch = find_watch(self._store, self._run.run_id)
+            self._polls = watch.polls[-_SHOWN_POLLS:] if watch else ()
+
+    def _headers(self) -> Sequence[str]:
+        return poll_headers(self._polls)
+
+    def _rows(self) -> Iterable[tuple[str, Sequence[str]]]:
+        rows = zip(self._polls, poll_rows(self._polls), strict=True)
+        return ((_STYLE.get(poll.judgement.verdict, ""), cells) for poll, cells in rows)
+
+
+_STYLE = {
+    "running": "cyan",
+    "waiting": "yellow",
+    "done": "green",
+    "stopped": "red",
+    "ok": "green",
+    "breach": "red",
+    "inconclusive": "yellow",
+    "source_error": "yellow",
+}
+
+
+def _now(run: Run) -> str:
+    if run.state.terminal:
+        return (
+            f"{run.state} after {span(((run.ended or run.created) - run.created).total_seconds())}"
+        )
+    since = span((datetime.now(UTC) - run.created).total_seconds())
+    if run.state is RunState.WAITING and run.due:
+        left = max((run.due - datetime.now(UTC)).total_seconds(), 0)
+        return f"waiting for the {run.waiting_on}, {span(left)} left; {since} in all"
+    return f"{run.state} for {since}"
