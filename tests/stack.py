@@ -181,7 +181,7 @@ class Stack:
         """Start beat and return once it has begun."""
         command = [sys.executable, "-m", "celery", "-A", "workers.app", "beat", "-l", "INFO"]
         process = self.start("beat", command, settings)
-        self._await_line(process, "beat: ")
+        self._await_line(process, "beat: Starting")
         return process
 
     def running(self, **worker: Any) -> Self:

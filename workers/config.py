@@ -44,7 +44,7 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "task_track_started": True,
         "event_queue_ttl": 60,
         "event_queue_expires": 120,
-        "beat_scheduler": "redbeat.RedBeatScheduler",
+        "beat_scheduler": "workers.beat.Scheduler",
         "beat_schedule": beat_schedule(settings),
         "beat_max_loop_interval": 1,
         "redbeat_redis_url": redis,

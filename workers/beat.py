@@ -1,0 +1,37 @@
+"""Beat's scheduler: redbeat, made to outlive a Redis that restarts or comes back empty."""
+
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+from redbeat.schedulers import RedBeatScheduler, acquire_distributed_beat_lock
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import LockError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+log = logging.getLogger(__name__)
+
+
+class Scheduler(RedBeatScheduler):
+    """Takes the lock and writes the schedule anew when either is gone, in place of ending."""
+
+    def tick(self, **kwargs: Any) -> float:
+        """Send what is due; return the seconds until the next look."""
+        try:
+            return float(super().tick(**kwargs))
+        except LockError:
+            log.warning("beat's lock is gone: waiting to hold it again")
+            return self._begin_again()
+        except (RedisConnectionError, RedisTimeoutError) as error:
+            log.warning("Redis does not answer: %s", type(error).__name__)
+            return float(self.max_interval)
+
+    def _begin_again(self) -> float:
+        try:
+            # Waits while another beat holds it: only one acts.
+            acquire_distributed_beat_lock(SimpleNamespace(scheduler=self))
+            self.setup_schedule()
+        except RedisError as error:
+            log.warning("beat could not begin again: %s", type(error).__name__)
+            return float(self.max_interval)
+        return 0.0
