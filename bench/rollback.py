@@ -77,9 +77,8 @@ def main() -> None:
         command += ["-Q", "rollback", "-c", "1", "--without-mingle", "--without-gossip"]
         stack.start("bare", command, {})
         floor = times(bare, stack)
-    print(
-        f"{'ms from enqueue to end, ' + str(ROUNDS) + ' rounds':<34}{'median':>8}{'min':>8}{'max':>8}"
-    )
+    heading = f"ms from enqueue to end, {ROUNDS} rounds"
+    print(f"{heading:<34}{'median':>8}{'min':>8}{'max':>8}")
     print(line(f"rollback ({TASKS} tasks, 8 API calls)", ours))
     print(line(f"bare chain ({TASKS} no-op tasks)", floor))
     print(f"ratio of the medians: {statistics.median(ours) / statistics.median(floor):.2f}")
