@@ -40,6 +40,9 @@ QUICK = {
 """The waits of production, shortened alike; everything else is the default."""
 
 
+SMOKE_TEST = "/outside/testcall?flow={flow_id}&version={version_id}"
+
+
 class _NoDotEnv(Settings):
     model_config = SettingsConfigDict(env_prefix="KNOWNGOOD_", env_file=None, frozen=True)
 
@@ -123,6 +126,7 @@ class Stack:
             "GENESYS_API": api,
             "GENESYS_BASE_URL": self.sim.base_url,
             "GENESYS_LOGIN_URL": self.sim.base_url,
+            "SMOKE_TEST_URL": self.sim.base_url + SMOKE_TEST,
             "GENESYS_CLIENT_ID": "simulator",
             "GENESYS_CLIENT_SECRET": "simulator",
             **QUICK,

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from knowngood.alerts.alert import Alert
 from knowngood.errors import Unreachable
+from knowngood.tally import ALERT_DELIVERIES, tally
 
 _DUE: Final = "kg:alerts:due"
 _CLAIM: Final = """
@@ -63,7 +64,14 @@ class AlertOutbox:
 
     def mark(self, alert_id: str, channel_id: str, now: float) -> None:
         """Note that a channel has taken an alert."""
-        self._ask(lambda: self._redis.hset(_key(alert_id), f"sent:{channel_id}", now))
+
+        def write() -> None:
+            pipe = self._redis.pipeline()
+            pipe.hset(_key(alert_id), f"sent:{channel_id}", now)
+            tally(pipe, ALERT_DELIVERIES, "sent")
+            pipe.execute()
+
+        self._ask(write)
 
     def postpone(self, alert_id: str, reason: str, until: float) -> None:
         """Send the rest again at `until`."""
@@ -73,6 +81,7 @@ class AlertOutbox:
             pipe.hincrby(_key(alert_id), "tries", 1)
             pipe.hset(_key(alert_id), "failure", reason)
             pipe.zadd(_DUE, {alert_id: until})
+            tally(pipe, ALERT_DELIVERIES, "failed")
             pipe.execute()
 
         self._ask(write)

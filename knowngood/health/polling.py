@@ -12,6 +12,7 @@ from knowngood.alerts.alert import Alert
 from knowngood.errors import KnowngoodError, RateLimited, Team
 from knowngood.genesys.port import FlowCounts, FlowGateway
 from knowngood.health.baseline import baseline_of
+from knowngood.health.judgement import Verdict
 from knowngood.health.measurement import measured
 from knowngood.health.safeguards import held_back
 from knowngood.health.watch import Decision, Watch, advance, outage_of, window_for
@@ -60,6 +61,8 @@ class Polling:
                 due.append((watch, run))
         for window, members in _by_window(due, now).items():
             verdicts.update(self._poll_window(window, members, now))
+        if verdicts:
+            self.watches.count_polls({Verdict(name): n for name, n in verdicts.items()})
         return verdicts
 
     def _poll_window(

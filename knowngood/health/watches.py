@@ -4,7 +4,7 @@
 second beat gets nothing, and a poll whose worker died comes back after `CLAIM` seconds.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
@@ -13,8 +13,10 @@ from redis.exceptions import RedisError
 
 from knowngood.errors import Unreachable
 from knowngood.health.baseline import Baseline
+from knowngood.health.judgement import Verdict
 from knowngood.health.safeguards import History
 from knowngood.health.watch import Watch
+from knowngood.tally import HEALTH_POLLS, tally
 
 CLAIM: Final = 30.0
 _DUE: Final = "kg:watches:due"
@@ -166,6 +168,17 @@ class WatchStore:
             return History(restored, [score for _, score in rows], tripped)
 
         return cast("History", self._ask(read))
+
+    def count_polls(self, verdicts: Mapping[Verdict, int]) -> None:
+        """Add to the metrics how polls were judged."""
+
+        def write() -> None:
+            pipe = self._redis.pipeline(transaction=False)
+            for verdict, number in verdicts.items():
+                tally(pipe, HEALTH_POLLS, verdict, number)
+            pipe.execute()
+
+        self._ask(write)
 
     def _ask(self, question: Callable[[], Any]) -> Any:
         try:

@@ -26,6 +26,39 @@ local function terminal(state)
     or state == 'cancelled'
 end
 
+-- What knowngood/metrics.py exposes: one hash a family, its labels joined by '|' as the field.
+local function count(family, field, by)
+  redis.call('HINCRBYFLOAT', 'kg:metrics:' .. family, field, by or 1)
+end
+
+-- One bucket an observation; the exposition adds them up.
+local function observe(family, labels, seconds, bounds)
+  local bucket = '+Inf'
+  for _, bound in ipairs(bounds) do
+    if seconds <= bound then bucket = tostring(bound) break end
+  end
+  count(family, labels .. bucket)
+  count(family, labels .. 'sum', math.max(seconds, 0))
+end
+
+local STEP_BOUNDS = {0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900}
+local RESTORE_BOUNDS = {1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 300, 900}
+
+local function become(state)
+  local kind, former = get('kind'), get('state')
+  if former == state then return end
+  if former then count('runs', kind .. '|' .. former, -1) end
+  count(terminal(state) and 'ended' or 'runs', kind .. '|' .. state)
+  set('state', state)
+end
+
+local function step_ended(result)
+  local began = tonumber(get('step_started') or '')
+  local step = get('step')
+  if began then observe('steps', get('kind') .. '|' .. step .. '|', now - began, STEP_BOUNDS) end
+  set('result:' .. step, result)
+end
+
 local function note(event, detail)
   redis.call('XADD', 'kg:journal:' .. a.run_id, 'MAXLEN', '~', '5000', '*',
     'at', stamp(now), 'event', event, 'step', get('step') or '', 'attempt', get('attempt') or '0',
@@ -65,6 +98,7 @@ local function put_alert(alert_id, alert)
   if redis.call('EXISTS', key) == 0 then
     redis.call('HSET', key, 'alert', alert)
     redis.call('ZADD', 'kg:alerts:due', stamp(now), alert_id)
+    count('alerts', cjson.decode(alert).kind)
   end
 end
 
@@ -100,9 +134,10 @@ function ops.create()
   local token = next_token(a.flow_id)
   set('run_id', a.run_id, 'kind', a.kind, 'flow_id', a.flow_id,
     'flow_name', redis.call('HGET', 'kg:flow:' .. a.flow_id, 'name') or '',
-    'state', 'queued', 'waiting_on', '', 'position', a.position, 'step', a.step,
+    'waiting_on', '', 'position', a.position, 'step', a.step,
     'attempt', '0', 'token', token, 'claim', '', 'created', stamp(now), 'handed', stamp(now),
     'request', a.request, 'counters', '{}')
+  become('queued')
   redis.call('ZADD', 'kg:runs', stamp(now), a.run_id)
   for field, value in pairs(a.facts) do set(field, value) end
   due(now + a.grace)
@@ -132,9 +167,10 @@ function ops.begin()
   local handed = tonumber(get('handed'))
   local seen = redis.call('GET', SEEN)
   if not seen or tonumber(seen) < handed then redis.call('SET', SEEN, stamp(handed)) end
+  if claim ~= '' then count('leases_lost', get('kind')) end
   redis.call('HINCRBY', RUN, 'attempt', 1)
-  set('step', a.step, 'claim', a.new_claim, 'expires', stamp(now + a.ttl), 'state', 'running',
-    'waiting_on', '')
+  set('step', a.step, 'claim', a.new_claim, 'expires', stamp(now + a.ttl), 'waiting_on', '')
+  become('running')
   if not get('started') then set('started', stamp(now)) end
   if not get('step_started') then set('step_started', stamp(now)) end
   due(now + a.ttl)
@@ -162,8 +198,9 @@ function ops.finish_step()
   local why = lost()
   if why then return answer({answer = why}) end
   note('step-ended', a.result)
-  set('result:' .. get('step'), a.result, 'position', a.position + 1, 'claim', '', 'attempt', '0',
-    'counters', '{}', 'handed', stamp(now), 'step', a.next_step)
+  step_ended(a.result)
+  set('position', a.position + 1, 'claim', '', 'attempt', '0', 'counters', '{}',
+    'handed', stamp(now), 'step', a.next_step)
   redis.call('HDEL', RUN, 'step_started')
   for field, value in pairs(a.facts) do set(field, value) end
   remember(a.facts.flow_name, a.facts.from_version)
@@ -174,8 +211,12 @@ end
 function ops.wait()
   local why = lost()
   if why then return answer({answer = why}) end
-  set('state', 'waiting', 'waiting_on', a.waiting_on, 'claim', '', 'counters', a.counters,
+  become('waiting')
+  set('waiting_on', a.waiting_on, 'claim', '', 'counters', a.counters,
     'handed', stamp(now + a.countdown))
+  local cause = get('kind') .. '|' .. get('step') .. '|' .. a.waiting_on
+  count('waits', cause)
+  count('wait_seconds', cause, a.countdown)
   if a.waiting_on == 'lock' then
     redis.call('HINCRBYFLOAT', RUN, 'lock_wait', a.countdown)
   end
@@ -188,7 +229,8 @@ end
 function ops.park()
   local why = lost()
   if why then return answer({answer = why}) end
-  set('state', 'running', 'waiting_on', '', 'claim', '', 'handed', stamp(a['until']))
+  become('running')
+  set('waiting_on', '', 'claim', '', 'handed', stamp(a['until']))
   if not get('started') then set('started', stamp(now)) end
   for field, value in pairs(a.facts) do set(field, value) end
   due(a['until'])
@@ -226,6 +268,8 @@ function ops.take_over()
     end
   end
   local silent = cjson.encode({silent_since = score, claim = get('claim')})
+  count('reconciled', get('kind'))
+  if get('claim') ~= '' then count('leases_lost', get('kind')) end
   set('token', next_token(get('flow_id')), 'claim', '', 'handed', stamp(now), 'dispatched', '1')
   redis.call('HINCRBY', RUN, 'takeovers', 1)
   due(now + a.grace)
@@ -234,8 +278,8 @@ function ops.take_over()
 end
 
 local function close(state, outcome, reason, alert_id, alert)
-  set('state', state, 'waiting_on', '', 'claim', '', 'ended', stamp(now), 'outcome', outcome,
-    'error', reason)
+  become(state)
+  set('waiting_on', '', 'claim', '', 'ended', stamp(now), 'outcome', outcome, 'error', reason)
   local flow_id = get('flow_id')
   if redis.call('GET', 'kg:lease:' .. flow_id) == a.run_id then
     redis.call('DEL', 'kg:lease:' .. flow_id)
@@ -254,10 +298,12 @@ function ops.end_run()
   if why then return answer({answer = why}) end
   if a.result then
     note('step-ended', a.result)
-    set('result:' .. get('step'), a.result)
+    step_ended(a.result)
   end
   for field, value in pairs(a.facts) do set(field, value) end
   local restored = a.state == 'succeeded' and get('kind') == 'rollback'
+  local held, live = tonumber(get('lock_held_at') or ''), tonumber(get('restored_at') or '')
+  if restored and held and live then observe('restore', '', live - held, RESTORE_BOUNDS) end
   remember(a.facts.flow_name, restored and get('target_version') or nil)
   close(a.state, a.outcome, a.error, a.alert_id, a.alert)
   return answer({answer = 'go'})

@@ -230,6 +230,34 @@ def test_a_queue_that_is_gone_stops_the_rollback(stack: Stack) -> None:
     assert writes_in(stack, flow) == []
 
 
+def test_one_test_call_goes_through_the_target_before_it_is_activated(stack: Stack) -> None:
+    flow = make_flow(stack)
+    stack.rollback(flow)
+    jobs = [
+        entry for entry in stack.sim.requests(flow=flow) if entry["job"] in {"smoke", "activate"}
+    ]
+    assert [(entry["job"], entry["version"]) for entry in jobs] == [
+        ("smoke", "1.0"),
+        ("activate", "1.0"),
+    ]
+
+
+def test_a_test_call_that_fails_stops_the_rollback_and_tells_the_integration_team(
+    stack: Stack,
+) -> None:
+    flow = make_flow(stack)
+    stack.sim.put_test_call(status=500, flow=flow)
+    try:
+        run = stack.rollback(flow)
+    finally:
+        stack.sim.put_test_call()
+    assert run.state is RunState.NEEDS_ATTENTION
+    assert writes_in(stack, flow) == []
+    (alert,) = alerts_of(stack, run.run_id)
+    assert alert["team"] == "integration"
+    assert "smoke test" in alert["what_happened"]
+
+
 # Rule 7: the fallback
 
 
