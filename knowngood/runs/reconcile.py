@@ -55,6 +55,7 @@ def reconcile(
         send_alert(alert_id)
     archived = archive_ended(store, registry)
     store.purge()
+    store.note_round()
     return {"recovered": recovered, "resumed": resumed, "alerts": len(due), "archived": archived}
 
 

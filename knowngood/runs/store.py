@@ -438,6 +438,10 @@ class RunStore:
         oldest = self.time() - self.retention
         self._ask(lambda: self.redis.zremrangebyscore("kg:runs", "-inf", oldest))
 
+    def note_round(self) -> None:
+        """Remember when a reconciler last looked for lost runs, for the metrics."""
+        self._ask(lambda: self.redis.set("kg:reconciled", self.time()))
+
     def born(self) -> bool:
         """Say whether this Redis has been known to hold the journal."""
         return bool(self._ask(lambda: self.redis.exists("kg:born")))
