@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-fast lint bench lock clean
+.PHONY: demo test test-fast lint bench chaos lock clean
 
 demo: $(STAMP) ## break a flow and watch it come back, with nothing configured
 	$(BIN)/knowngood demo
@@ -24,6 +24,10 @@ lint: $(STAMP)
 
 bench: $(STAMP) ## a rollback against a bare Celery chain, as a ratio
 	$(BIN)/python -m bench.rollback
+
+ROUNDS ?= 200
+chaos: $(STAMP) ## faults at random; replay with SEED=…
+	$(BIN)/python -m bench.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "knowngood needs Python 3.11 or newer; say which with: make PYTHON=python3.12")'

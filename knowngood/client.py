@@ -48,7 +48,8 @@ class Client:
         )
 
     @cached_property
-    def _celery(self) -> Celery:
+    def celery(self) -> Celery:
+        """The Celery app that messages are sent with."""
         app = Celery("knowngood.client", broker=self.settings.broker_url.get_secret_value())
         app.conf.update(
             task_ignore_result=True,
@@ -109,7 +110,7 @@ class Client:
     def _broker_answers(self) -> None:
         # Asked first, so that a broker that is down leaves no accepted run behind.
         try:
-            with self._celery.connection_for_write() as connection:
+            with self.celery.connection_for_write() as connection:
                 connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=3)
         except (OperationalError, OSError) as error:
             raise Unreachable(
@@ -120,7 +121,7 @@ class Client:
         task, queue = ENTRY_TASKS[kind]
         arguments = request.model_dump(mode="json", exclude_none=True)
         try:
-            self._celery.send_task(task, kwargs=arguments, queue=queue, task_id=run_id)
+            self.celery.send_task(task, kwargs=arguments, queue=queue, task_id=run_id)
         except (OperationalError, OSError) as error:
             self.store.cancel(run_id, "could not be enqueued")
             raise Unreachable(

@@ -141,7 +141,7 @@ def test_a_message_that_is_delivered_twice_takes_effect_once(
     flow = make_flow(installation)
     run_id, fault = held(installation, flow, "publish", "before")
     token = installation.client.get(run_id).token
-    sender = installation.client._celery
+    sender = installation.client.celery
     for step in ("publish", "activate", "poll", "publish"):
         sender.send_task(
             f"rollback.{step}",
