@@ -166,6 +166,8 @@ class EmbeddedBroker:
             f'dir "{self.directory}"\n'
             'save ""\n'
             f"appendonly {'yes' if self._aof else 'no'}\n"
+            # With `everysec` a killed server can forget a begun step that it had confirmed.
+            "appendfsync always\n"
             "daemonize no\n"
         )
         with self.log.open("wb") as log:
