@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-fast lint bench chaos lock clean
+.PHONY: demo test test-fast test-rabbitmq lint bench chaos lock clean
 
 demo: $(STAMP) ## break a flow and watch it come back, with nothing configured
 	$(BIN)/knowngood demo
@@ -14,7 +14,10 @@ test: lint ## everything that CI runs
 	$(BIN)/pytest
 
 test-fast: $(STAMP) ## no real processes
-	$(BIN)/pytest -m "not slow and not faults"
+	$(BIN)/pytest -m "not slow and not faults and not rabbitmq"
+
+test-rabbitmq: $(STAMP) ## the same code on RabbitMQ; needs a server on this machine
+	$(BIN)/pytest -m rabbitmq tests/rabbitmq
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -23,6 +23,7 @@ from knowngood.runs.entry import checked
 from knowngood.runs.model import JournalEntry, Request, Run, RunKind
 from knowngood.runs.store import Accepted, RunStore, connect, new_run_id
 from knowngood.settings import Settings
+from workers.queues import queues
 
 ENTRY_TASKS = {
     RunKind.ROLLBACK: ("rollback.start", "rollback"),
@@ -50,8 +51,10 @@ class Client:
     @cached_property
     def celery(self) -> Celery:
         """The Celery app that messages are sent with."""
-        app = Celery("knowngood.client", broker=self.settings.broker_url.get_secret_value())
+        broker = self.settings.broker_url.get_secret_value()
+        app = Celery("knowngood.client", broker=broker)
         app.conf.update(
+            task_queues=queues(broker),
             task_ignore_result=True,
             broker_connection_timeout=3,
             broker_transport_options={"socket_connect_timeout": 3, "socket_timeout": 10},
