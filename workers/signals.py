@@ -7,7 +7,7 @@ from typing import Any
 from celery import Task
 from celery.signals import setup_logging, task_postrun, task_prerun, worker_process_init
 
-from knowngood import parts
+from knowngood import parts, tracing
 from knowngood.logs import NO_CONTEXT, about, configure_logging
 
 
@@ -38,3 +38,8 @@ def _about(task_id: str, task: Task, kwargs: Mapping[str, Any], **_: Any) -> Non
 @task_postrun.connect
 def _about_nothing(**_: Any) -> None:
     about.set(NO_CONTEXT)
+
+
+if tracing.wanted():
+    # After the receivers above, whose context the spans take over.
+    import workers.tracing  # noqa: F401
