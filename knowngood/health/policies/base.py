@@ -96,7 +96,7 @@ def against_bound(kpi: Kpi, value: KpiValue | None, bound: float | None, why: st
             value=value.value if value else None,
             limit=None,
             verdict=KpiVerdict.NOT_JUDGED,
-            why="the flow has no history to compare with",
+            why="the flow's history does not foretell it",
         )
     if value is None:
         gap = kpi.missing is Missing.INCONCLUSIVE
