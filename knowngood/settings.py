@@ -5,10 +5,11 @@ and stay out of logs, task arguments and the journal.
 """
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -39,8 +40,19 @@ def _known_region(name: str | None) -> str | None:
     return name
 
 
-def _password(url: str) -> str | None:
-    return urlsplit(url).password if "://" in url else None
+_KEY = re.compile(r"(?=[^/]*\d)[A-Za-z0-9_%+~-]{8,}")
+
+
+def _secrets_in(url: str) -> set[str]:
+    """Return a URL's password, as it stands and decoded."""
+    password = urlsplit(url).password
+    return {password, unquote(password)} if password else set()
+
+
+def _keys_in(alert_url: str) -> set[str]:
+    """Return what looks like a key in an alert channel's URL: it may stand anywhere in it."""
+    words = re.split(r"[/:@?&=#,]", alert_url.partition("://")[2])
+    return {text for word in words if _KEY.fullmatch(word) for text in (word, unquote(word))}
 
 
 def _local_artifacts() -> str:
@@ -124,11 +136,17 @@ class Settings(BaseSettings):
     health_min_volume_share: Rate = Field(
         default=0.3, description="fewer calls than this share of the flow's quietest day: collapse"
     )
+    health_history_days: NonNegativeInt = Field(
+        default=7, description="earlier days that tell what is usual at an hour; 0: none"
+    )
     health_outage_alert_after: PositiveFloat = Field(
         default=900, description="an analytics outage that lasts so long is alerted, once"
     )
     breaker_flows: PositiveInt = Field(
         default=5, description="so many flows tripping in `breaker_window` hold all rollbacks"
+    )
+    breaker_share: Rate = Field(
+        default=0.2, description="or this share of the watched flows breaching, if they are as many"
     )
     breaker_window: PositiveFloat = 600
     standing_watches: Words = ()
@@ -164,14 +182,20 @@ class Settings(BaseSettings):
         return self
 
     def secret_values(self) -> list[str]:
-        """Return every secret's text, for the logs' redaction; URLs only when they carry one."""
+        """Return every secret's text, for the logs' redaction; of URLs what is secret in them."""
         values = (getattr(self, name) for name in type(self).model_fields)
         items = (
             item for value in values for item in (value if isinstance(value, tuple) else (value,))
         )
         held = [item.get_secret_value() for item in items if isinstance(item, SecretStr)]
-        plain = [text for text in held if "://" not in text and len(text) >= 4]
-        return plain + [password for text in held if (password := _password(text))]
+        found = set()
+        for text in held:
+            # `user:password` and `role:token` are secret in their second half.
+            parts = _secrets_in(text) if "://" in text else {text, text.partition(":")[2]}
+            found |= {part for part in parts if len(part) >= 4}
+        for channel in (*self.alert_urls, *self.integration_alert_urls):
+            found |= _keys_in(channel.get_secret_value())
+        return sorted(found)
 
     @property
     def window(self) -> float:

@@ -4,13 +4,19 @@ from collections.abc import Sequence
 
 from knowngood import parts
 from knowngood.health.polling import Polling
-from knowngood.runs.model import RollbackRequest
+from knowngood.health.signals import HealthSignals
+from knowngood.runs.model import RollbackRequest, WatchRequest
 from workers.app import app
 
 
 def _start_rollback(run_id: str, request: RollbackRequest) -> None:
     arguments = request.model_dump(mode="json", exclude_none=True)
     app.send_task("rollback.start", kwargs=arguments, task_id=run_id)
+
+
+def _start_watch(run_id: str, request: WatchRequest) -> None:
+    arguments = request.model_dump(mode="json", exclude_none=True)
+    app.send_task("deployment.watch", kwargs=arguments, task_id=run_id)
 
 
 @app.task(name="health.poll")
@@ -20,8 +26,10 @@ def poll(watch_ids: Sequence[str]) -> dict[str, int]:
         parts.settings(),
         parts.run_store(),
         parts.watches(),
+        HealthSignals(parts.run_store().redis),
         parts.gateway(),
         parts.registry(),
         _start_rollback,
+        _start_watch,
     )
     return dict(polling.poll(watch_ids))

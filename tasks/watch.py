@@ -1,16 +1,19 @@
 """`deployment.watch`: watch a flow's health after a deployment."""
 
-from typing import Any, cast
+from datetime import timedelta
+from typing import Any, Final, cast
 
 from celery import Task
 
 from knowngood import parts
-from knowngood.health.starting import history_before, watch_of
+from knowngood.health.starting import watch_of
 from knowngood.runs.entry import accept
 from knowngood.runs.executor import Proceed, StepContext, StepResult, execute
 from knowngood.runs.model import RunKind, RunState, WatchRequest
 from tasks.step import settle
 from workers.app import app
+
+_FOR_EVER: Final = timedelta(days=50 * 365)
 
 
 def put_on(ctx: StepContext) -> StepResult:
@@ -18,11 +21,7 @@ def put_on(ctx: StepContext) -> StepResult:
     request = cast("WatchRequest", ctx.run.request)
     flow = ctx.gateway.read_flow(ctx.run.flow_id, history=False)
     watch = watch_of(ctx.run, request, flow, ctx.settings)
-    watches = parts.watches()
-    if watch.policy != "threshold" and not watches.baseline(watch.flow_id).is_usable:
-        history = history_before(ctx.gateway, watch.flow_id, watch.started)
-        watches.keep_baseline(watch.flow_id, history)
-    former = watches.add(watch)
+    former = parts.watches().add(watch)
     if former and (run := ctx.store.find(former)) and not run.state.terminal:
         ctx.store.end(
             former, run.token, RunState.CANCELLED, outcome="superseded", error=watch.watch_id
@@ -48,7 +47,7 @@ def watch(self: Task, flow_id: str, **more: Any) -> str:
         on = parts.watches().find(accepted.run_id)
         if on is not None:
             # Its polls drive it from here; past this time something is wrong with them.
-            ends = on.bake_until or on.started.replace(year=on.started.year + 50)
+            ends = on.bake_until or on.started + _FOR_EVER
             store.park(accepted.run_id, token, ends.timestamp() + 10 * on.interval + 60, {})
         app.send_task("health.poll", kwargs={"watch_ids": [accepted.run_id]})
     return settle(self, outcome)

@@ -93,6 +93,7 @@ class GuideGateway:
     dialect: ClassVar[str] = "guide"
     activation_is_a_write: ClassVar[bool] = True
     lock_is_in_flow: ClassVar[bool] = False
+    flows_per_count: ClassVar[int] = 1
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport

@@ -168,6 +168,8 @@ class FlowGateway(Protocol):
     """True where activating is a write of its own, that reading the flow then shows."""
     lock_is_in_flow: bool
     """True where `read_flow` also tells the lock, so that `read_lock` need not be asked."""
+    flows_per_count: int
+    """How many flows one query of `count` covers at most."""
 
     def read_flow(self, flow_id: str, *, history: bool = True) -> Flow:
         """Read a flow and its active version; without `history`, `versions` may be empty."""

@@ -4,6 +4,7 @@ It never repeats a request by itself, but for one renewal of the token on a 401:
 run's decision, which reads the flow first.
 """
 
+import logging
 from typing import Any, Literal, Protocol, TypeVar
 
 import httpx
@@ -23,6 +24,8 @@ from knowngood.errors import (
 from knowngood.genesys.answers import correlation_id, error_body, retry_after
 from knowngood.genesys.oauth import TokenSource
 from knowngood.genesys.port import Fence
+
+log = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=BaseModel)
 Method = Literal["GET", "POST", "PUT"]
@@ -122,6 +125,7 @@ class Transport:
             if fence is not None:
                 fence()
             answer = self._exchange(request, writes=writes)
+            _log_answer(answer, writes=writes)
             self._limiter.learn(answer)
             if answer.status_code != 401 or last:
                 break
@@ -155,6 +159,22 @@ class Transport:
                 ambiguous=writes,
                 correlation_id=correlation_id(answer),
             ) from None
+
+
+def _log_answer(answer: httpx.Response, *, writes: bool) -> None:
+    # A query string may be long and an answer's body private: neither is logged.
+    level = logging.INFO if writes or not answer.is_success else logging.DEBUG
+    if not log.isEnabledFor(level):
+        return
+    log.log(
+        level,
+        "%s %s answered %d in %.0f ms",
+        answer.request.method,
+        answer.request.url.path,
+        answer.status_code,
+        answer.elapsed.total_seconds() * 1000,
+        extra={"correlation_id": correlation_id(answer)},
+    )
 
 
 def refusal_of(

@@ -1,12 +1,13 @@
-"""A flow's own history, condensed: what its KPIs and its volume were before a deployment.
+"""A flow's own history, condensed: what its KPIs and its volume are at an hour of the day.
 
-Cells are kept by the hour of the day, weekdays apart from weekends (UTC): volume and, less so,
-abandonment follow the clock. Nothing here is kept per window, so a baseline stays small.
+A cell is one hour (UTC), weekdays apart from weekends: volume and, less so, abandonment follow the
+clock. Only a few cells are kept, for each is read anew the next day.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Final, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -14,26 +15,54 @@ from knowngood.health.kpis import KPIS, KpiValue, Unit
 from knowngood.health.measurement import Measurement
 from knowngood.health.windows import Window
 
-LEAST_WINDOWS = 6
+LEAST_WINDOWS: Final = 6
 """Fewer windows of history than this are no baseline: their spread cannot be told."""
 
-LEAST_DAYS = 3
+LEAST_DAYS: Final = 3
 """A volume that was seen on fewer days foretells nothing about the next."""
 
+FRESH: Final = timedelta(hours=20)
+"""A cell that was read longer ago is of another day."""
 
-def _cell_key(at: datetime) -> int:
-    weekend = at.weekday() >= 5
-    return at.hour + 24 * weekend
+KEPT_CELLS: Final = 3
 
 
-class Cell(BaseModel):
-    """One hour of the day: pooled KPI values, and the calls a second of its quietest day."""
+class Hour(NamedTuple):
+    """One hour of the day, of a weekday or of the weekend."""
+
+    hour: int
+    weekend: bool
+
+    @classmethod
+    def of(cls, at: datetime) -> Self:
+        """Return the hour that a UTC time lies in."""
+        return cls(at.hour, at.weekday() >= 5)
+
+    def __str__(self) -> str:
+        return f"{'weekend' if self.weekend else 'weekday'} {self.hour:02d}h"
+
+
+class Spread(BaseModel):
+    """Pearson's statistic of a share over its windows, and its degrees of freedom."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    statistic: float
+    freedom: int
+
+
+class Cell(BaseModel):
+    """One hour's history: pooled KPI values, their spread, and its quietest day."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    read_at: datetime
+    windows: int
     days: int
     quietest: float
+    """Calls a second on the quietest day."""
     values: Mapping[str, KpiValue]
+    spread: Mapping[str, Spread]
 
 
 class Baseline(BaseModel):
@@ -41,91 +70,90 @@ class Baseline(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    windows: int = 0
-    cells: Mapping[int, Cell] = {}
-    overall: Mapping[str, KpiValue] = {}
-    dispersion: Mapping[str, float] = {}
+    cells: Mapping[str, Cell] = {}
 
     @property
     def is_usable(self) -> bool:
         """Say whether there is enough history to compare with."""
-        return self.windows >= LEAST_WINDOWS
+        return sum(cell.windows for cell in self.cells.values()) >= LEAST_WINDOWS
+
+    def lacks(self, at: datetime, now: datetime) -> bool:
+        """Say whether the hour of `at` is still to be read."""
+        cell = self.cells.get(str(Hour.of(at)))
+        return cell is None or now - cell.read_at > FRESH
+
+    def with_hour(self, at: datetime, history: Sequence[Measurement], now: datetime) -> "Baseline":
+        """Return the baseline with the hour of `at` read anew from windows of earlier days."""
+        cells = dict(self.cells) | {str(Hour.of(at)): _cell(history, now)}
+        newest = sorted(cells.items(), key=lambda item: item[1].read_at)[-KEPT_CELLS:]
+        return Baseline(cells=dict(newest))
 
     def usual(self, kpi: str, window: Window) -> KpiValue | None:
-        """Return a KPI's pooled value at this hour, or over the whole history; None without one."""
+        """Return a KPI's pooled value at this hour, or over all that is known; None without any."""
         if not self.is_usable:
             return None
-        cell = self.cells.get(_cell_key(window.start))
-        return (cell.values.get(kpi) if cell else None) or self.overall.get(kpi)
+        cell = self.cells.get(str(Hour.of(window.start)))
+        if cell is not None and kpi in cell.values:
+            return cell.values[kpi]
+        found = [each.values[kpi] for each in self.cells.values() if kpi in each.values]
+        pools = {each.name: each for each in KPIS}
+        return pools[kpi].pool(found) if found else None
 
     def overdispersion(self, kpi: str) -> float:
         """Return phi, how much wider than binomial a share spreads from window to window (>= 1)."""
-        return max(1.0, self.dispersion.get(kpi, 1.0))
+        spreads = [cell.spread[kpi] for cell in self.cells.values() if kpi in cell.spread]
+        freedom = sum(spread.freedom for spread in spreads)
+        return max(1.0, sum(s.statistic for s in spreads) / freedom) if freedom else 1.0
 
     def expected_calls(self, window: Window) -> float | None:
         """Return the calls that even the quietest remembered day had at this hour.
 
         None where too few days were seen to foretell it.
         """
-        cell = self.cells.get(_cell_key(window.start))
+        cell = self.cells.get(str(Hour.of(window.start)))
         if cell is None or cell.days < LEAST_DAYS:
             return None
         return cell.quietest * window.seconds
 
 
-def _pooled(measurements: Iterable[Measurement]) -> dict[str, KpiValue]:
-    found: defaultdict[str, list[KpiValue]] = defaultdict(list)
-    for measurement in measurements:
-        for name, value in measurement.values.items():
-            found[name].append(value)
-    return {kpi.name: kpi.pool(found[kpi.name]) for kpi in KPIS if found[kpi.name]}
+def _cell(history: Sequence[Measurement], now: datetime) -> Cell:
+    usable = [m for m in history if m.complete and m.volume is not None]
+    values = {}
+    for kpi in KPIS:
+        found = [m.values[kpi.name] for m in usable if kpi.name in m.values]
+        if found:
+            values[kpi.name] = kpi.pool(found)
+    days, quietest = _quietest(usable)
+    return Cell(
+        read_at=now,
+        windows=len(usable),
+        days=days,
+        quietest=quietest,
+        values=values,
+        spread={
+            kpi.name: _spread(kpi.name, values[kpi.name].value, usable)
+            for kpi in KPIS
+            if kpi.unit is Unit.SHARE and kpi.name in values
+        },
+    )
 
 
-def _quietest(measurements: Iterable[Measurement]) -> tuple[int, float]:
+def _quietest(history: Sequence[Measurement]) -> tuple[int, float]:
     calls: defaultdict[date, float] = defaultdict(float)
     seconds: defaultdict[date, float] = defaultdict(float)
-    for measurement in measurements:
+    for measurement in history:
         day = measurement.window.start.date()
         calls[day] += measurement.volume or 0
         seconds[day] += measurement.window.seconds
-    return len(calls), min(calls[day] / seconds[day] for day in calls)
+    return len(calls), min((calls[day] / seconds[day] for day in calls), default=0.0)
 
 
-def _dispersion(
-    kpi: str, cells: Mapping[int, list[Measurement]], usual: Mapping[int, Cell]
-) -> float:
-    """Pearson's statistic over its degrees of freedom: 1 for binomial counts, more in bursts."""
-    statistic, freedom = 0.0, 0
-    for key, members in cells.items():
-        centre = usual[key].values.get(kpi)
-        if centre is None or not 0 < centre.value < 1:
-            continue
-        share = centre.value
-        counted = [m.values[kpi] for m in members if kpi in m.values]
-        statistic += sum(
-            (v.numerator - v.denominator * share) ** 2 / (v.denominator * share * (1 - share))
-            for v in counted
-        )
-        freedom += len(counted) - 1
-    return statistic / freedom if freedom > 0 else 1.0
-
-
-def baseline_of(measurements: Iterable[Measurement]) -> Baseline:
-    """Condense measurements from before a deployment; incomplete and empty ones are left out."""
-    usable = [m for m in measurements if m.complete and m.volume is not None]
-    if not usable:
-        return Baseline()
-    by_cell: defaultdict[int, list[Measurement]] = defaultdict(list)
-    for measurement in usable:
-        by_cell[_cell_key(measurement.window.start)].append(measurement)
-    cells = {}
-    for key, members in by_cell.items():
-        days, quietest = _quietest(members)
-        cells[key] = Cell(days=days, quietest=quietest, values=_pooled(members))
-    shares = [kpi.name for kpi in KPIS if kpi.unit is Unit.SHARE]
-    return Baseline(
-        windows=len(usable),
-        cells=cells,
-        overall=_pooled(usable),
-        dispersion={name: _dispersion(name, by_cell, cells) for name in shares},
+def _spread(kpi: str, share: float, history: Sequence[Measurement]) -> Spread:
+    counted = [m.values[kpi] for m in history if kpi in m.values]
+    if not 0 < share < 1:
+        return Spread(statistic=0, freedom=0)
+    statistic = sum(
+        (v.numerator - v.denominator * share) ** 2 / (v.denominator * share * (1 - share))
+        for v in counted
     )
+    return Spread(statistic=statistic, freedom=len(counted) - 1)

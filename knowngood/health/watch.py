@@ -1,6 +1,7 @@
 """A watch and how each poll moves it on; time is handed in, nothing is looked up here."""
 
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from knowngood.health.baseline import Baseline
 from knowngood.health.hysteresis import breaches_after
 from knowngood.health.judgement import Judgement, Poll, Verdict
+from knowngood.health.kpis import KPIS, Kpi
 from knowngood.health.limits import Limits
 from knowngood.health.measurement import Measurement
 from knowngood.health.policies import policy_named
@@ -17,7 +19,8 @@ from knowngood.health.windows import Window, latest_window, next_due, since
 KEPT_POLLS: Final = 48
 """Polls that a watch remembers: four hours of five-minute windows."""
 
-_LEAST_OK: Final = 1
+_COVERED: Final = 0.5
+"""A version passes when at least this share of its windows was judged ok."""
 
 
 class Decision(StrEnum):
@@ -49,13 +52,16 @@ class Watch(BaseModel):
     dry_run: bool
     number: int = 0
     breaches: int = 0
-    ok_polls: int = 0
+    windows: int = 0
+    """Windows that were to be measured since the deployment."""
+    ok_windows: int = 0
+    """Those that were judged ok, alone or pooled."""
     due: datetime
     polls: tuple[Poll, ...] = ()
-    failing_since: datetime | None = None
-    outage_told: bool = False
+    blind_since: datetime | None = None
+    """Since when analytics tells nothing, though calls are to be expected."""
     held: str = ""
-    """Why a trip did not roll back, once that was told."""
+    """Why the last trip did not roll back."""
     rollback_id: str | None = None
 
     @property
@@ -87,28 +93,80 @@ def advance(
     """
     judgement = _judged(watch, measurement, baseline, source_error)
     breaches = breaches_after(watch.breaches, judgement.verdict)
-    ok_polls = watch.ok_polls + (judgement.verdict is Verdict.OK)
-    decision = _decide(watch, breaches, ok_polls, judgement.verdict, now)
+    blind = _is_blind(watch, judgement, measurement, baseline)
+    moved = watch.model_copy(
+        update={
+            "number": watch.number + 1,
+            "breaches": breaches,
+            "windows": watch.windows + (measurement is not None or bool(source_error)),
+            "ok_windows": watch.ok_windows
+            + (judgement.windows if judgement.verdict is Verdict.OK else 0),
+            "due": next_due(now, interval=watch.interval, delay=watch.delay),
+            "held": "" if judgement.verdict is Verdict.OK else watch.held,
+            "blind_since": (watch.blind_since or now) if blind else None,
+        }
+    )
+    decision = _decide(moved, judgement.verdict, now)
     poll = Poll(
-        number=watch.number + 1,
+        number=moved.number,
         at=now,
         measurement=measurement,
         judgement=judgement,
         breaches=breaches,
         decision=decision,
     )
-    failing = judgement.verdict is Verdict.SOURCE_ERROR
-    moved = watch.model_copy(
-        update={
-            "number": poll.number,
-            "breaches": breaches,
-            "ok_polls": ok_polls,
-            "polls": (*watch.polls, poll)[-KEPT_POLLS:],
-            "due": next_due(now, interval=watch.interval, delay=watch.delay),
-            "failing_since": (watch.failing_since or now) if failing else None,
-        }
+    return moved.model_copy(update={"polls": (*watch.polls, poll)[-KEPT_POLLS:]}), decision
+
+
+def windows_to_confirm(watch: Watch) -> tuple[Window, ...]:
+    """Return the halves of the windows that tripped a watch; none when it need not be confirmed.
+
+    A blip no longer than the interval can lie across two windows and breach both, but never touch
+    all four halves. One more breach in a row needs no confirming, for no such blip reaches so far.
+    """
+    needed = watch.limits.consecutive_breaches
+    if needed == 1 or watch.breaches > needed:
+        return ()
+    return tuple(
+        half
+        for poll in _breaches_in_a_row(watch)
+        if poll.measurement is not None
+        for half in poll.measurement.window.halves()
     )
-    return moved, decision
+
+
+def is_sustained(watch: Watch, halves: Sequence[Measurement], baseline: Baseline) -> bool:
+    """Say whether what tripped a watch lasted: no half that had calls was healthy in all of it."""
+    policy = policy_named(watch.policy)
+    kpis = _breached_kpis(watch)
+    return all(
+        any(policy.speaks_against(kpi, half, baseline, watch.limits) for kpi in kpis)
+        for half in halves
+        if any(kpi.name in half.values for kpi in kpis)
+    )
+
+
+def explained(watch: Watch, why: str, decision: Decision) -> Watch:
+    """Let the last poll of a tripped watch say what was made of the trip, and why."""
+    last = watch.polls[-1]
+    judgement = last.judgement.model_copy(update={"why": f"{last.judgement.why}; {why}"})
+    told = last.model_copy(update={"judgement": judgement, "decision": decision})
+    return watch.model_copy(update={"polls": (*watch.polls[:-1], told)})
+
+
+def _breaches_in_a_row(watch: Watch) -> list[Poll]:
+    found: list[Poll] = []
+    for poll in reversed(watch.polls):
+        if poll.judgement.verdict is Verdict.OK or len(found) == watch.breaches:
+            break
+        if poll.judgement.verdict is Verdict.BREACH:
+            found.append(poll)
+    return found
+
+
+def _breached_kpis(watch: Watch) -> list[Kpi]:
+    names = {name for poll in _breaches_in_a_row(watch) for name in poll.judgement.breached}
+    return [kpi for kpi in KPIS if kpi.name in names]
 
 
 def _judged(
@@ -123,22 +181,34 @@ def _judged(
     return policy_named(watch.policy).judge(measurement, watch.polls, baseline, watch.limits)
 
 
-def _decide(
-    watch: Watch, breaches: int, ok_polls: int, verdict: Verdict, now: datetime
-) -> Decision:
-    if verdict is Verdict.BREACH and breaches >= watch.limits.consecutive_breaches:
+def _decide(watch: Watch, verdict: Verdict, now: datetime) -> Decision:
+    if verdict is Verdict.BREACH and watch.breaches >= watch.limits.consecutive_breaches:
         return Decision.TRIP
     if watch.bake_until is None or now < watch.bake_until:
         return Decision.CONTINUE
-    if breaches and now < watch.bake_until + timedelta(seconds=2 * watch.interval):
+    if watch.breaches and now < last_word(watch):
         # A breach in the last window is not passed over: one more tells.
         return Decision.CONTINUE
-    return Decision.PASS if ok_polls >= _LEAST_OK and not breaches else Decision.INCONCLUSIVE
+    covered = watch.ok_windows > 0 and watch.ok_windows >= _COVERED * watch.windows
+    return Decision.PASS if covered and not watch.breaches else Decision.INCONCLUSIVE
 
 
-def outage_of(watch: Watch, now: datetime, after: float) -> str:
-    """Say `began` or `ended` when an outage of analytics is to be told now, else nothing."""
-    if watch.failing_since is None:
-        return "ended" if watch.outage_told else ""
-    lasts = (now - watch.failing_since).total_seconds()
-    return "began" if lasts >= after and not watch.outage_told else ""
+def last_word(watch: Watch) -> datetime:
+    """Return until when an open question may prolong a watch: three intervals past its bake time.
+
+    A standing watch has no such time.
+    """
+    ends = watch.bake_until or datetime.max.replace(tzinfo=UTC)
+    return ends + timedelta(seconds=3 * watch.interval) if watch.bake_until else ends
+
+
+def _is_blind(
+    watch: Watch, judgement: Judgement, measurement: Measurement | None, baseline: Baseline
+) -> bool:
+    if judgement.verdict is Verdict.SOURCE_ERROR:
+        return True
+    if measurement is None or measurement.volume is not None:
+        return False
+    # Some sources leave rows of zeros out: no data is only odd where calls are usual.
+    expected = baseline.expected_calls(measurement.window)
+    return expected is not None and expected > 0 and expected >= watch.limits.min_calls

@@ -12,9 +12,8 @@ import redis
 from redis.exceptions import RedisError
 
 from knowngood.errors import Unreachable
-from knowngood.health.baseline import Baseline
+from knowngood.health.baseline import FRESH, Baseline
 from knowngood.health.judgement import Verdict
-from knowngood.health.safeguards import History
 from knowngood.health.watch import Watch
 from knowngood.tally import HEALTH_POLLS, tally
 
@@ -49,14 +48,14 @@ class WatchStore:
         """Put a watch on; return the id of the flow's former watch, which it supersedes."""
 
         def write() -> str | None:
-            former = cast("str | None", self._redis.hget(_BY_FLOW, watch.flow_id))
+            former = cast("str | None", self._redis.hget(_BY_FLOW, _place(watch)))
             if former == watch.watch_id or not self._redis.hsetnx(
                 _key(watch.watch_id), "watch", watch.model_dump_json()
             ):
                 return None
             pipe = self._redis.pipeline()
             pipe.hset(_key(watch.watch_id), "number", watch.number)
-            pipe.hset(_BY_FLOW, watch.flow_id, watch.watch_id)
+            pipe.hset(_BY_FLOW, _place(watch), watch.watch_id)
             pipe.zadd(_DUE, {watch.watch_id: watch.due.timestamp()})
             pipe.execute()
             return former
@@ -108,8 +107,8 @@ class WatchStore:
             pipe.zrem(_DUE, watch.watch_id)
             pipe.expire(_key(watch.watch_id), _KEEP)
             pipe.execute()
-            if self._redis.hget(_BY_FLOW, watch.flow_id) == watch.watch_id:
-                self._redis.hdel(_BY_FLOW, watch.flow_id)
+            if self._redis.hget(_BY_FLOW, _place(watch)) == watch.watch_id:
+                self._redis.hdel(_BY_FLOW, _place(watch))
 
         self._ask(write)
 
@@ -121,53 +120,29 @@ class WatchStore:
         """Return how many watches are on."""
         return int(cast("int", self._ask(lambda: self._redis.zcard(_DUE))))
 
-    def baseline(self, flow_id: str) -> Baseline:
-        """Return what is known of a flow's usual health."""
-        found = self._ask(lambda: self._redis.hget("kg:baselines", flow_id))
-        return Baseline.model_validate_json(found) if found else Baseline()
+    def baselines(self, flow_ids: Sequence[str]) -> Sequence[Baseline]:
+        """Return what is known of each flow's usual health."""
+        if not flow_ids:
+            return []
+        keys = [_baseline_key(flow_id) for flow_id in flow_ids]
+        rows = cast("list[str | None]", self._ask(lambda: self._redis.mget(keys)))
+        return [Baseline.model_validate_json(row) if row else Baseline() for row in rows]
 
-    def keep_baseline(self, flow_id: str, baseline: Baseline) -> None:
-        """Remember a flow's usual health."""
-        self._ask(lambda: self._redis.hset("kg:baselines", flow_id, baseline.model_dump_json()))
+    def keep_baselines(self, baselines: Mapping[str, Baseline]) -> None:
+        """Remember flows' usual health, by flow id, for as long as it stays fresh."""
+
+        def write() -> None:
+            pipe = self._redis.pipeline(transaction=False)
+            for flow_id, baseline in baselines.items():
+                pipe.set(_baseline_key(flow_id), baseline.model_dump_json(), ex=FRESH)
+            pipe.execute()
+
+        self._ask(write)
 
     def may_start_standing(self, flow_id: str) -> bool:
         """Say to one caller a minute that a standing watch is to be put on."""
         key = f"kg:standing:{flow_id}"
         return bool(self._ask(lambda: self._redis.set(key, "1", nx=True, ex=60)))
-
-    def note_trip(self, flow_id: str, now: float, window: float) -> int:
-        """Remember that a flow tripped; return how many flows did within `window` seconds."""
-
-        def write() -> int:
-            pipe = self._redis.pipeline()
-            pipe.zadd("kg:trips", {flow_id: now})
-            pipe.zremrangebyscore("kg:trips", "-inf", now - window)
-            pipe.zcard("kg:trips")
-            return int(pipe.execute()[-1])
-
-        return cast("int", self._ask(write))
-
-    def note_rollback(self, flow_id: str, run_id: str, now: float) -> None:
-        """Remember an automatic rollback, for the cooldown and the daily limit."""
-        self._ask(lambda: self._redis.zadd(f"kg:rollbacks:{flow_id}", {run_id: now}))
-
-    def note_restored(self, flow_id: str, version_id: str) -> None:
-        """Remember which version the last automatic rollback restored."""
-        self._ask(lambda: self._redis.hset(f"kg:flow:{flow_id}", "restored", version_id))
-
-    def history(self, flow_id: str, now: float, tripped: int) -> History:
-        """Return what may hold an automatic rollback back."""
-
-        def read() -> History:
-            key = f"kg:rollbacks:{flow_id}"
-            self._redis.zremrangebyscore(key, "-inf", now - 86_400)
-            rows = cast(
-                "list[tuple[str, float]]", self._redis.zrevrange(key, 0, -1, withscores=True)
-            )
-            restored = cast("str | None", self._redis.hget(f"kg:flow:{flow_id}", "restored"))
-            return History(restored, [score for _, score in rows], tripped)
-
-        return cast("History", self._ask(read))
 
     def count_polls(self, verdicts: Mapping[Verdict, int]) -> None:
         """Add to the metrics how polls were judged."""
@@ -194,3 +169,12 @@ def utc(seconds: float) -> datetime:
 
 def _key(watch_id: str) -> str:
     return f"kg:watch:{watch_id}"
+
+
+def _baseline_key(flow_id: str) -> str:
+    return f"kg:baseline:{flow_id}"
+
+
+def _place(watch: Watch) -> str:
+    # A dry run stands beside the flow's real watch: it must not take its guard away.
+    return f"{watch.flow_id}:dry" if watch.dry_run else watch.flow_id

@@ -305,6 +305,8 @@ function ops.end_run()
   local held, live = tonumber(get('lock_held_at') or ''), tonumber(get('restored_at') or '')
   if restored and held and live then observe('restore', '', live - held, RESTORE_BOUNDS) end
   remember(a.facts.flow_name, restored and get('target_version') or nil)
+  local target = restored and get('target_version')
+  if target then redis.call('HSET', 'kg:flow:' .. get('flow_id'), 'restored', target) end
   close(a.state, a.outcome, a.error, a.alert_id, a.alert)
   return answer({answer = 'go'})
 end

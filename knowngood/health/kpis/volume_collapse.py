@@ -1,5 +1,7 @@
 """Volume collapse: a flow that loses its calls, which the guide's volume gate would hide."""
 
+import math
+
 from knowngood.genesys.port import FlowCounts
 from knowngood.health.kpis.base import Kpi, KpiValue, Missing, Unit, offered
 from knowngood.settings import Settings
@@ -25,5 +27,11 @@ class VolumeCollapse(Kpi):
         return settings.health_min_volume_share
 
     def bound(self, limit: float, expected_calls: float | None) -> float | None:
-        """Return the fewest calls that are still healthy; None without a history."""
-        return None if expected_calls is None else limit * expected_calls
+        """Return the fewest calls that are still healthy; None without a history of enough calls.
+
+        Few calls fluctuate: the floor lies three Poisson deviations below what is expected too.
+        """
+        if expected_calls is None:
+            return None
+        floor = min(limit * expected_calls, expected_calls - 3 * math.sqrt(expected_calls))
+        return floor if floor >= 1 else None

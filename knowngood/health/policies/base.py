@@ -28,6 +28,12 @@ class Policy(Protocol):
         """Judge a watch's newest measurement; `former` are its earlier polls, oldest first."""
         ...
 
+    def speaks_against(
+        self, kpi: Kpi, measurement: Measurement, baseline: Baseline, limits: Limits
+    ) -> bool:
+        """Say whether a part of a window, taken alone, is worse on one KPI than it should be."""
+        ...
+
 
 class Evidence(NamedTuple):
     """KPI values pooled over `windows` windows, and their volume."""
@@ -46,8 +52,8 @@ def gathered(measurement: Measurement, former: Sequence[Poll], min_calls: int) -
     volume = measurement.volume or 0
     for poll in reversed(former):
         told = poll.measurement
-        pending = poll.judgement.verdict is Verdict.INCONCLUSIVE
-        if volume >= min_calls or not pending or len(pool) >= GATHERED:
+        spent = poll.judgement.verdict in {Verdict.OK, Verdict.BREACH}
+        if volume >= min_calls or spent or len(pool) >= GATHERED:
             break
         if told is not None and told.complete and told.volume is not None:
             pool.append(told)
@@ -72,6 +78,16 @@ def without_evidence(measurement: Measurement) -> Judgement | None:
     return None
 
 
+def beyond_limit(kpi: Kpi, measurement: Measurement, baseline: Baseline, limits: Limits) -> bool:
+    """Say whether one KPI lies beyond its fixed limit; a KPI without calls or a limit does not."""
+    value = measurement.values.get(kpi.name)
+    limit = limits.kpis.get(kpi.name)
+    if value is None or limit is None:
+        return False
+    bound = kpi.bound(limit, baseline.expected_calls(measurement.window))
+    return bound is not None and kpi.is_breach(value.value, bound)
+
+
 def against_bound(kpi: Kpi, value: KpiValue | None, bound: float | None, why: str) -> Finding:
     """Hold one KPI against its bound; `why` says where the bound comes from."""
     if bound is None:
@@ -80,7 +96,7 @@ def against_bound(kpi: Kpi, value: KpiValue | None, bound: float | None, why: st
             value=value.value if value else None,
             limit=None,
             verdict=KpiVerdict.NOT_JUDGED,
-            why="the flow has no history to compare with",
+            why="the flow's history does not foretell it",
         )
     if value is None:
         gap = kpi.missing is Missing.INCONCLUSIVE

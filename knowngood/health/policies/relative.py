@@ -16,7 +16,13 @@ from knowngood.health.judgement import Finding, Judgement, Poll
 from knowngood.health.kpis import KPIS, Kpi, KpiValue, Unit
 from knowngood.health.limits import Limits
 from knowngood.health.measurement import Measurement
-from knowngood.health.policies.base import against_bound, gathered, summed_up, without_evidence
+from knowngood.health.policies.base import (
+    against_bound,
+    beyond_limit,
+    gathered,
+    summed_up,
+    without_evidence,
+)
 
 _SIGMAS: Final = 3.0
 _FACTOR: Final = 1.5
@@ -56,11 +62,27 @@ class Relative:
                 findings.append(against_bound(kpi, value, bound, "from the flow's own history"))
         return summed_up(findings, evidence, limits.min_calls)
 
+    def speaks_against(
+        self, kpi: Kpi, measurement: Measurement, baseline: Baseline, limits: Limits
+    ) -> bool:
+        """Say whether the KPI is worse than usual by enough to matter, whatever chance may do."""
+        value = measurement.values.get(kpi.name)
+        usual = baseline.usual(kpi.name, measurement.window)
+        if value is None or usual is None or kpi.is_floor:
+            return beyond_limit(kpi, measurement, baseline, limits)
+        return value.value > worth_finding(kpi, usual)
+
 
 def usual_bound(kpi: Kpi, value: KpiValue, usual: KpiValue, phi: float) -> float:
     """Return the bound that a flow's history gives for one window."""
-    centre = usual.value
+    enough = worth_finding(kpi, usual)
     if kpi.unit is not Unit.SHARE:
-        return _FACTOR * centre
+        return enough
+    centre = usual.value
     spread = math.sqrt(phi * centre * (1 - centre) / max(value.denominator, 1))
-    return max(centre + _SIGMAS * spread, _FACTOR * centre + _MARGIN)
+    return max(centre + _SIGMAS * spread, enough)
+
+
+def worth_finding(kpi: Kpi, usual: KpiValue) -> float:
+    """Return from where on a KPI is worse than usual by enough to matter."""
+    return _FACTOR * usual.value + (_MARGIN if kpi.unit is Unit.SHARE else 0)

@@ -5,12 +5,13 @@ from typing import ClassVar
 
 from knowngood.health.baseline import Baseline
 from knowngood.health.judgement import Finding, Judgement, Poll
-from knowngood.health.kpis import KPIS
+from knowngood.health.kpis import KPIS, Kpi
 from knowngood.health.limits import Limits
 from knowngood.health.measurement import Measurement
 from knowngood.health.policies.base import (
     Evidence,
     against_bound,
+    beyond_limit,
     gathered,
     summed_up,
     without_evidence,
@@ -35,6 +36,12 @@ class Threshold:
         evidence = gathered(measurement, former, limits.min_calls)
         findings = findings_of(measurement, evidence, baseline, limits)
         return summed_up(findings, evidence, limits.min_calls)
+
+    def speaks_against(
+        self, kpi: Kpi, measurement: Measurement, baseline: Baseline, limits: Limits
+    ) -> bool:
+        """Say whether the KPI lies beyond its limit."""
+        return beyond_limit(kpi, measurement, baseline, limits)
 
 
 def findings_of(

@@ -1,0 +1,116 @@
+"""What a person is told about watches."""
+
+from datetime import datetime
+
+from knowngood.alerts.alert import Alert
+from knowngood.errors import Team
+from knowngood.health.watch import Watch
+
+
+def held_back_alert(watch: Watch, why: str) -> Alert:
+    """Say that a flow is unhealthy and was not rolled back."""
+    poll = watch.polls[-1]
+    return Alert(
+        alert_id=f"{watch.watch_id}.held.{poll.number}",
+        kind="watch.held_back",
+        team=Team.OPERATIONS,
+        title=f"{watch.flow_name} is unhealthy and was not rolled back",
+        flow_id=watch.flow_id,
+        flow_name=watch.flow_name,
+        run_id=watch.watch_id,
+        what_happened=f"{poll.breaches} breaches in a row: {poll.judgement.why}.",
+        what_was_tried=f"The automatic rollback is held back: {why}.",
+        what_to_do=(
+            "Decide: knowngood rollback "
+            f"{watch.flow_id} --reason 'unhealthy'; what was measured: "
+            f"knowngood explain {watch.watch_id}"
+        ),
+        raised_at=poll.at,
+        dedupe_key=watch.watch_id,
+    )
+
+
+def inconclusive_alert(watch: Watch) -> Alert:
+    """Say that a watch ended and nobody can tell whether the deployment is healthy."""
+    poll = watch.polls[-1]
+    return Alert(
+        alert_id=f"{watch.watch_id}.end",
+        kind="watch.inconclusive",
+        team=Team.OPERATIONS,
+        title=f"{watch.flow_name}: nobody can say whether the deployment is healthy",
+        flow_id=watch.flow_id,
+        flow_name=watch.flow_name,
+        run_id=watch.watch_id,
+        what_happened=(
+            f"The watch ended after {watch.number} polls without a verdict: {watch.ok_windows} of "
+            f"{watch.windows} windows were ok. The last poll: {poll.judgement.why}."
+        ),
+        what_was_tried="Nothing was changed: inconclusive is never a breach.",
+        what_to_do=f"See what was measured: knowngood explain {watch.watch_id}",
+        raised_at=poll.at,
+        dedupe_key=watch.watch_id,
+    )
+
+
+def breaker_alert(watch: Watch, why: str, episode: str, now: datetime) -> Alert:
+    """Say that automatic rollbacks of all flows are held back; one alert for an episode."""
+    return Alert(
+        alert_id=f"breaker.{episode}",
+        kind="watch.breaker",
+        team=Team.OPERATIONS,
+        title="Many flows fail at once: automatic rollbacks are held back",
+        flow_id=watch.flow_id,
+        flow_name="many flows",
+        run_id=watch.watch_id,
+        what_happened=f"{why}. {watch.flow_name} is one of them: {watch.polls[-1].judgement.why}.",
+        what_was_tried="No flow is rolled back by itself while this lasts; the watches go on.",
+        what_to_do=(
+            "See whether Genesys Cloud or the network is at fault, and which flows fail: knowngood "
+            f"watches. One flow can be rolled back by hand: knowngood rollback {watch.flow_id} "
+            "--reason 'unhealthy'"
+        ),
+        raised_at=now,
+        dedupe_key="breaker",
+    )
+
+
+def blind_alert(watch: Watch, scope: str, episode: str, now: datetime) -> Alert:
+    """Say that analytics has told nothing for a while; one alert for an outage."""
+    of_all = scope != watch.flow_id
+    return Alert(
+        alert_id=f"analytics.{scope}.{episode}.began",
+        kind="analytics.outage_began",
+        team=Team.OPERATIONS,
+        title="Analytics is down" if of_all else f"{watch.flow_name}: analytics tells nothing",
+        flow_id=watch.flow_id,
+        flow_name="all flows" if of_all else watch.flow_name,
+        run_id=watch.watch_id,
+        what_happened=(
+            f"Since {watch.blind_since or now:%H:%M:%S} UTC nobody can say how callers fare: "
+            f"{watch.polls[-1].judgement.why}."
+        ),
+        what_was_tried="The watches go on polling; an outage is never taken for a breach.",
+        what_to_do="Watch the flows by hand meanwhile, and find the cause: knowngood doctor",
+        raised_at=now,
+        dedupe_key=f"analytics.{scope}",
+    )
+
+
+def seeing_alert(watch: Watch, scope: str, episode: str, now: datetime) -> Alert:
+    """Say that an outage of analytics that was told is over."""
+    of_all = scope != watch.flow_id
+    since = datetime.fromtimestamp(float(episode), now.tzinfo)
+    return Alert(
+        alert_id=f"analytics.{scope}.{episode}.ended",
+        kind="analytics.outage_ended",
+        team=Team.OPERATIONS,
+        title="Analytics answers again" + ("" if of_all else f": {watch.flow_name}"),
+        flow_id=watch.flow_id,
+        flow_name="all flows" if of_all else watch.flow_name,
+        run_id=watch.watch_id,
+        what_happened=f"The outage of analytics that was told at {since:%H:%M:%S} UTC is over.",
+        what_was_tried="The watches judge as before.",
+        what_to_do="Nothing.",
+        raised_at=now,
+        dedupe_key=f"analytics.{scope}",
+    )
