@@ -16,7 +16,7 @@ from tests.stack import Process, Stack, wait_for
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
 
-STEPS = ["read_lock", "read_flow", "activate", "publish"]
+STEPS = ["read_lock", "read_flow", "smoke", "activate", "publish"]
 
 
 @pytest.fixture(scope="module")
