@@ -26,7 +26,7 @@ _SCRIPT: Final = files("knowngood.runs").joinpath("journal.lua").read_text()
 HANDOVER: Final = 4.0
 """Seconds that a message may take from one step's end to the next one's begin."""
 _PAGE: Final = 200
-_MOST_SEARCHED: Final = 20_000
+_MOST_SEARCHED: Final = 5_000
 """Runs that one search looks at, at most: it must not keep Redis from the workers."""
 
 
@@ -401,9 +401,14 @@ class RunStore:
         return [Run.from_hash(row) for row in rows if row]
 
     def search(
-        self, limit: int, *, states: Collection[RunState] = (), flow_id: str | None = None
+        self,
+        limit: int,
+        *,
+        states: Collection[RunState] = (),
+        kinds: Collection[RunKind] = (),
+        flow_id: str | None = None,
     ) -> Sequence[Run]:
-        """Read the newest runs of these states (all when empty) and this flow, newest first."""
+        """Read the newest runs of these states and kinds (all when empty), newest first."""
         found: list[Run] = []
         for start in range(0, _MOST_SEARCHED, _PAGE):
             ids = cast(
@@ -413,7 +418,9 @@ class RunStore:
             found += (
                 run
                 for run in self.many(ids).values()
-                if (not states or run.state in states) and flow_id in {None, run.flow_id}
+                if (not states or run.state in states)
+                and (not kinds or run.kind in kinds)
+                and flow_id in {None, run.flow_id}
             )
             if len(found) >= limit or len(ids) < _PAGE:
                 break
