@@ -5,6 +5,7 @@ and stay out of logs, task arguments and the journal.
 """
 
 import json
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -77,6 +78,12 @@ def _keys_in(alert_url: str) -> set[str]:
     return {text for word in words if _KEY.fullmatch(word) for text in (word, unquote(word))}
 
 
+def _secrets_dir() -> str | None:
+    """Return where secrets are files, such as `knowngood_redis_url`: systemd's or containers'."""
+    found = os.environ.get("CREDENTIALS_DIRECTORY") or "/run/secrets"
+    return found if Path(found).is_dir() else None
+
+
 def _local_artifacts() -> str:
     return (Path.cwd() / ".knowngood" / "artifacts").as_uri()
 
@@ -88,6 +95,7 @@ class Settings(BaseSettings):
         env_prefix="KNOWNGOOD_",
         # The first is where `knowngood up --embedded` says how to reach its broker.
         env_file=(".knowngood/up.env", ".env"),
+        secrets_dir=_secrets_dir(),
         extra="ignore",
         frozen=True,
     )
