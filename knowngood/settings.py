@@ -5,6 +5,7 @@ and stay out of logs, task arguments and the journal.
 """
 
 import json
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -33,6 +34,28 @@ Rate = Annotated[float, Field(ge=0, le=1)]
 Words = Annotated[tuple[str, ...], NoDecode]
 SecretWords = Annotated[tuple[SecretStr, ...], NoDecode]
 
+ROLES = ("read", "deploy", "rollback")
+"""What an API token may do; each role may also do what those before it may."""
+SHORTEST_SECRET = 16
+"""Characters of an API token or of the hooks' secret; a shorter one can be guessed."""
+
+
+def _role_tokens(entries: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    for number, entry in enumerate(entries, start=1):
+        role, _, token = entry.get_secret_value().partition(":")
+        if role not in ROLES or len(token) < SHORTEST_SECRET or not token.isascii():
+            raise ValueError(
+                f"token {number} must be role:token, with a role of {', '.join(ROLES)} and a token "
+                f"of {SHORTEST_SECRET} characters or more, such as `openssl rand -hex 24` prints"
+            )
+    return entries
+
+
+def _long_enough(secret: SecretStr | None) -> SecretStr | None:
+    if secret is not None and len(secret.get_secret_value()) < SHORTEST_SECRET:
+        raise ValueError(f"must be {SHORTEST_SECRET} characters or more")
+    return secret
+
 
 def _known_region(name: str | None) -> str | None:
     if name is not None:
@@ -55,6 +78,12 @@ def _keys_in(alert_url: str) -> set[str]:
     return {text for word in words if _KEY.fullmatch(word) for text in (word, unquote(word))}
 
 
+def _secrets_dir() -> str | None:
+    """Return where secrets are files, such as `knowngood_redis_url`: systemd's or containers'."""
+    found = os.environ.get("CREDENTIALS_DIRECTORY") or "/run/secrets"
+    return found if Path(found).is_dir() else None
+
+
 def _local_artifacts() -> str:
     return (Path.cwd() / ".knowngood" / "artifacts").as_uri()
 
@@ -66,6 +95,7 @@ class Settings(BaseSettings):
         env_prefix="KNOWNGOOD_",
         # The first is where `knowngood up --embedded` says how to reach its broker.
         env_file=(".knowngood/up.env", ".env"),
+        secrets_dir=_secrets_dir(),
         extra="ignore",
         frozen=True,
     )
@@ -158,11 +188,16 @@ class Settings(BaseSettings):
     integration_alert_urls: SecretWords = ()
     alert_retry_delay: PositiveFloat = 30
 
+    api_tokens: Annotated[SecretWords, AfterValidator(_role_tokens)] = Field(
+        default=(), description="role:token, the role one of read, deploy, rollback"
+    )
+    hook_secret: Annotated[SecretStr | None, AfterValidator(_long_enough)] = None
     flower_basic_auth: SecretStr | None = Field(default=None, description="user:password")
 
     @field_validator(
         "alert_urls",
         "integration_alert_urls",
+        "api_tokens",
         "stable_tags",
         "standing_watches",
         mode="before",

@@ -24,7 +24,7 @@ def canvas(run: Run) -> Signature:
         request: dict[str, Any] = run.request.model_dump(mode="json", exclude_none=True)
         name = step_task(run.kind, STEPS[run.kind][0])
         return app.signature(name, kwargs=request, immutable=True).set(task_id=run.run_id)
-    arguments = {"run_id": run.run_id, "token": run.token, "flow": run.flow_name}
+    arguments = {"flow": run.flow_name, "run_id": run.run_id, "token": run.token}
     return chain(
         *(
             app.signature(step_task(run.kind, step), kwargs=arguments, immutable=True)

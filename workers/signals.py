@@ -9,6 +9,7 @@ from celery.signals import setup_logging, task_postrun, task_prerun, worker_proc
 
 from knowngood import parts, tracing
 from knowngood.logs import NO_CONTEXT, about, configure_logging
+from workers import progress
 
 
 @setup_logging.connect
@@ -23,7 +24,7 @@ def _own_parts(**_: Any) -> None:
 
 
 @task_prerun.connect
-def _about(task_id: str, task: Task, kwargs: Mapping[str, Any], **_: Any) -> None:
+def _begins(task_id: str, task: Task, kwargs: Mapping[str, Any], **_: Any) -> None:
     name = str(task.name)
     context = {"task": name, "task_id": task_id}
     if "run_id" in kwargs:
@@ -36,7 +37,10 @@ def _about(task_id: str, task: Task, kwargs: Mapping[str, Any], **_: Any) -> Non
 
 
 @task_postrun.connect
-def _about_nothing(**_: Any) -> None:
+def _ends(task: Task, **_: Any) -> None:
+    run_id = about.get().get("run_id")
+    if run_id:
+        progress.show(task.app, run_id, task.request.hostname)
     about.set(NO_CONTEXT)
 
 

@@ -76,8 +76,7 @@ def _start(
         (programs.beat(app, open_journal().redis, {}), "the schedule"),
     ]
     if wanted.flower_port is not None:
-        url = f"http://127.0.0.1:{wanted.flower_port}"
-        started.append((programs.flower(wanted.flower_port, settings, {}), url))
+        started.append(programs.flower(wanted.flower_port, settings, {}))
     for program, _ in started:
         supervisor.start(program)
     for program, what in started:

@@ -38,13 +38,19 @@ def beat(app: Celery, journal: redis.Redis, env: Env) -> Program:
     return Program("beat", [*_CELERY, "beat", "-l", "INFO"], env, lambda: bool(journal.exists(key)))
 
 
-def flower(port: int, settings: Settings, env: Env) -> Program:
-    """Return Flower on a port of 127.0.0.1, with the settings' basic auth."""
-    command = [*_CELERY, "flower", f"--port={port}", "--address=127.0.0.1"]
-    if settings.flower_basic_auth:
-        # Through the environment: a command line is open to every user of the machine.
-        env = {**env, "FLOWER_BASIC_AUTH": settings.flower_basic_auth.get_secret_value()}
-    return Program("flower", command, env, _responds(f"http://127.0.0.1:{port}/healthcheck"))
+def flower(port: int, settings: Settings, env: Env) -> tuple[Program, str]:
+    """Return Flower on a port of 127.0.0.1, and in words where it is and how to log in.
+
+    Raises:
+        Refused: its user and password are not as they should be.
+    """
+    from workers.flower import flower_command  # noqa: PLC0415 - a worker needs none of it
+
+    url = f"http://127.0.0.1:{port}"
+    launch = flower_command(settings, port=port)
+    ready = _responds(f"{url}/healthcheck")
+    program = Program("flower", launch.argv, {**env, **launch.env}, ready)
+    return program, f"{url}, {launch.login}" if launch.login else url
 
 
 def free_port() -> int:

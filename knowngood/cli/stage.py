@@ -77,17 +77,17 @@ def _start_processes(supervisor: Supervisor) -> str:
     from workers.app import app  # noqa: PLC0415
     from workers.queues import NAMES  # noqa: PLC0415
 
-    port = programs.free_port()
+    flower, flower_url = programs.flower(programs.free_port(), settings_module.load(), {})
     started = [
         programs.worker(app, "demo", ",".join(NAMES), {}, concurrency=2),
         programs.beat(app, open_journal().redis, {}),
-        programs.flower(port, settings_module.load(), {}),
+        flower,
     ]
     for program in started:
         supervisor.start(program)
     for program in started:
         supervisor.await_ready(program.name)
-    return f"http://127.0.0.1:{port}"
+    return flower_url
 
 
 def _settings(api: str, broker_url: str, org_url: str, home: Path) -> str:

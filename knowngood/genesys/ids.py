@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Final
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, WithJsonSchema
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -23,5 +23,6 @@ def _version_id(value: str) -> str:
     return value
 
 
-FlowId = Annotated[str, AfterValidator(_flow_id)]
-VersionId = Annotated[str, AfterValidator(_version_id)]
+_SCHEMA: Final = WithJsonSchema({"type": "string", "pattern": f"^{_ID.pattern}$"})
+FlowId = Annotated[str, AfterValidator(_flow_id), _SCHEMA]
+VersionId = Annotated[str, AfterValidator(_version_id), _SCHEMA]

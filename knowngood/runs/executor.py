@@ -219,6 +219,7 @@ def _retry(parts: Parts, claim: Claim, run: Run, error: TryAgain) -> Outcome:
         counters=pause.counters,
         detail={
             "error": reason_of(error),
+            "cause": type(error).__name__,
             "waiting_on": pause.waiting_on,
             "seconds": round(pause.seconds, 3),
         },

@@ -63,6 +63,10 @@ local function note(event, detail)
   redis.call('XADD', 'kg:journal:' .. a.run_id, 'MAXLEN', '~', '5000', '*',
     'at', stamp(now), 'event', event, 'step', get('step') or '', 'attempt', get('attempt') or '0',
     'token', get('token') or '0', 'detail', detail or '{}')
+  -- What changes a run is told to whoever looks at all runs; a watch's polls are too many for that.
+  if op ~= 'note' then
+    redis.call('XADD', 'kg:feed', 'MAXLEN', '~', '10000', '*', 'run_id', a.run_id, 'event', event)
+  end
 end
 
 local function whole()
@@ -116,9 +120,14 @@ function ops.create()
   local alias = redis.call('GET', 'kg:alias:' .. a.run_id)
   if alias then return answer({answer = 'joined', run_id = alias}) end
   local idem = a.idempotency_key and ('kg:idem:' .. a.kind .. ':' .. a.idempotency_key)
+  -- Beside the run's id, for a key may belong to a request that joined the run of another.
+  local asked = idem and ('kg:idem-request:' .. a.kind .. ':' .. a.idempotency_key)
   if idem then
     local former = redis.call('GET', idem)
+    local first = redis.call('GET', asked)
+    if former and first and first ~= a.fingerprint then return answer({answer = 'reused'}) end
     if former then return answer({answer = 'repeated', run_id = former}) end
+    if a.fingerprint then redis.call('SET', asked, a.fingerprint, 'EX', a.retention) end
   end
   local holder = 'kg:lease:' .. a.flow_id
   if a.exclusive then

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from knowngood.errors import Waiting
 from knowngood.genesys.ids import FlowId, VersionId
@@ -28,8 +28,32 @@ def _label(value: str) -> str:
 POLICY_NAMES = ("threshold", "relative", "statistical")
 """The names of `knowngood.health.policies`, which a test holds to this list."""
 
-Label = Annotated[str, AfterValidator(_label)]
+
+def _json(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError):
+        raise ValueError("must be JSON in UTF-8, without NaN or Infinity") from None
+    return value
+
+
+def _policy(name: str) -> str:
+    if name not in POLICY_NAMES:
+        raise ValueError(f"name one of {', '.join(POLICY_NAMES)}")
+    return name
+
+
+Label = Annotated[
+    str,
+    AfterValidator(_label),
+    WithJsonSchema({"type": "string", "pattern": f"^{_LABEL.pattern}$"}),
+]
 Text = Annotated[str, Field(min_length=1, max_length=1_000)]
+Seconds = Annotated[float, Field(ge=0.1, le=366 * 86_400)]
+"""Of a watch; shorter or longer ones are slips, and break the arithmetic of its windows."""
+Policy = Annotated[
+    str, AfterValidator(_policy), WithJsonSchema({"type": "string", "enum": list(POLICY_NAMES)})
+]
 
 
 class RunKind(StrEnum):
@@ -97,7 +121,7 @@ class SnapshotRequest(Request):
     """Record a flow before a deployment."""
 
     description: Text | None = None
-    routing: Mapping[str, Any] = Field(
+    routing: Annotated[Mapping[str, Any], AfterValidator(_json)] = Field(
         default_factory=dict, description="the routing configuration to record, as JSON"
     )
     dependencies: tuple[Annotated[Dependency, AfterValidator(_plain_endpoint)], ...] = ()
@@ -107,18 +131,11 @@ class WatchRequest(Request):
     """Watch a flow's health after a deployment; None takes the setting. Seconds."""
 
     version_id: VersionId | None = None
-    policy: str | None = None
-    bake_time: PositiveFloat | None = None
-    interval: PositiveFloat | None = None
+    policy: Policy | None = None
+    bake_time: Seconds | None = None
+    interval: Seconds | None = None
     dry_run: bool | None = None
     standing: bool = Field(default=False, description="never ends by itself")
-
-    @field_validator("policy")
-    @classmethod
-    def _known_policy(cls, name: str | None) -> str | None:
-        if name is not None and name not in POLICY_NAMES:
-            raise ValueError(f"name one of {', '.join(POLICY_NAMES)}")
-        return name
 
 
 REQUESTS: Mapping[RunKind, type[Request]] = {

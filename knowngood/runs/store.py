@@ -5,9 +5,10 @@
 Times are the Redis server's own unless a clock is injected. Durations are seconds.
 """
 
+import hashlib
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
@@ -24,6 +25,9 @@ from knowngood.runs.workflows import NO_RETURN, position, step_at
 _SCRIPT: Final = files("knowngood.runs").joinpath("journal.lua").read_text()
 HANDOVER: Final = 4.0
 """Seconds that a message may take from one step's end to the next one's begin."""
+_PAGE: Final = 200
+_MOST_SEARCHED: Final = 5_000
+"""Runs that one search looks at, at most: it must not keep Redis from the workers."""
 
 
 class Answer(StrEnum):
@@ -62,6 +66,21 @@ class Claim:
 def new_run_id() -> str:
     """Return a fresh run id; it is also the entry task's id in Celery."""
     return str(uuid.uuid4())
+
+
+FEED: Final = "kg:feed"
+"""The stream that names each run as it changes, for whoever looks at all of them."""
+
+
+def journal_key(run_id: str) -> str:
+    """Return the name of a run's journal, a Redis stream."""
+    return f"kg:journal:{run_id}"
+
+
+def _fingerprint(request: Request) -> str:
+    """Return a digest of what is asked for, whoever asks."""
+    asked = request.model_dump(mode="json", exclude={"idempotency_key", "requested_by"})
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 def connect(url: str) -> redis.Redis:
@@ -126,6 +145,7 @@ class RunStore:
         always gives the same run. Repeating this with the same `run_id` changes nothing.
 
         Raises:
+            Refused: the idempotency key was given before, with another request.
             Unreachable: Redis does not answer; nothing was accepted.
         """
         run_id = run_id or new_run_id()
@@ -138,11 +158,19 @@ class RunStore:
             step=step_at(kind, 0),
             request=request.model_dump_json(exclude_none=True),
             idempotency_key=request.idempotency_key,
+            # A run that is taken up again was given its target since: it is not what was asked.
+            fingerprint=None if facts else _fingerprint(request),
             exclusive=kind is RunKind.ROLLBACK or None,
             facts=dict(facts or {}),
             retention=self.retention,
             grace=HANDOVER,
         )
+        if reply["answer"] == "reused":
+            raise Refused(
+                "idempotency_key",
+                request.idempotency_key,
+                f"another {kind} was asked for with this key; give each request a key of its own",
+            )
         return Accepted(reply["run_id"], reply["answer"])
 
     def dispatch(self, run_id: str) -> Run | None:
@@ -372,6 +400,32 @@ class RunStore:
         rows = cast("list[dict[str, str]]", self._ask(pipe.execute))
         return [Run.from_hash(row) for row in rows if row]
 
+    def search(
+        self,
+        limit: int,
+        *,
+        states: Collection[RunState] = (),
+        kinds: Collection[RunKind] = (),
+        flow_id: str | None = None,
+    ) -> Sequence[Run]:
+        """Read the newest runs of these states and kinds (all when empty), newest first."""
+        found: list[Run] = []
+        for start in range(0, _MOST_SEARCHED, _PAGE):
+            ids = cast(
+                "list[str]",
+                self._ask(lambda s=start: self.redis.zrevrange("kg:runs", s, s + _PAGE - 1)),  # type: ignore[misc]
+            )
+            found += (
+                run
+                for run in self.many(ids).values()
+                if (not states or run.state in states)
+                and (not kinds or run.kind in kinds)
+                and flow_id in {None, run.flow_id}
+            )
+            if len(found) >= limit or len(ids) < _PAGE:
+                break
+        return found[:limit]
+
     def holder(self, flow_id: str) -> str | None:
         """Return the id of the rollback that holds the flow's lease, or None."""
         return cast("str | None", self._ask(lambda: self.redis.get(f"kg:lease:{flow_id}")))
@@ -383,7 +437,7 @@ class RunStore:
     def journal(self, run_id: str, after: str = "-") -> Sequence[JournalEntry]:
         """Read a run's journal, oldest first, after an entry id."""
         start = after if after == "-" else f"({after}"
-        rows = self._ask(lambda: self.redis.xrange(f"kg:journal:{run_id}", start, "+"))
+        rows = self._ask(lambda: self.redis.xrange(journal_key(run_id), start, "+"))
         return [JournalEntry.from_stream(entry_id, fields) for entry_id, fields in rows]
 
     def follow(
@@ -392,7 +446,7 @@ class RunStore:
         """Yield journal entries as they come; None after each `block` seconds without one."""
         last = after
         while True:
-            streams: dict[Any, Any] = {f"kg:journal:{run_id}": last}
+            streams: dict[Any, Any] = {journal_key(run_id): last}
             rows = cast(
                 "list[Any] | dict[str, Any]",
                 self._ask(lambda s=streams: self.redis.xread(s, block=int(block * 1000))),  # type: ignore[misc]
@@ -429,7 +483,7 @@ class RunStore:
     def export(self, run_id: str) -> bytes:
         """Return a run's whole record, with its journal, as JSON."""
         fields = self._ask(lambda: self.redis.hgetall(f"kg:run:{run_id}"))
-        entries = self._ask(lambda: self.redis.xrange(f"kg:journal:{run_id}"))
+        entries = self._ask(lambda: self.redis.xrange(journal_key(run_id)))
         journal = [{"id": entry_id, **entry} for entry_id, entry in entries]
         return json.dumps({"run": fields, "journal": journal}, sort_keys=True).encode()
 

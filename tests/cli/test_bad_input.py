@@ -51,10 +51,10 @@ BAD = {
         ["rollback", "FLOW", "--reason", "r", "--to", "1/2"], 2, ["'1/2'", "version's id"]
     ),
     "negative bake time": Bad(
-        ["watch", "FLOW", "--bake-time", "-5"], 2, ["bake_time=-5", "greater than 0"]
+        ["watch", "FLOW", "--bake-time", "-5"], 2, ["bake_time=-5", "greater than or equal to 0.1"]
     ),
     "negative interval": Bad(
-        ["watch", "FLOW", "--interval", "-1"], 2, ["interval=-1", "greater than 0"]
+        ["watch", "FLOW", "--interval", "-1"], 2, ["interval=-1", "greater than or equal to 0.1"]
     ),
     "no duration": Bad(["watch", "FLOW", "--interval", "soon"], 2, ["--interval", "valid number"]),
     "negative time-out": Bad(

@@ -19,11 +19,15 @@ from knowngood.settings import Settings
 from tests.conftest import make_flow
 from tests.stack import Stack, wait_for
 
-SECRETS = {
+TOKENS = ["8f3Kq0ZxT7-vWmP2rLsY4cBnD6hJ9eGu", "Qw5eRt6yUi7oPa8sDf9gHj0kLz1xCv2b"]
+HOOK = "Zr4Tn8Vb2Xm6Kc0Jq5Lw9Yf3Hd7Gs1Pa"
+SECRETS: dict[str, tuple[str, list[str]]] = {
     "broker_url": ("redis://:br0ker%2Fpass@127.0.0.1:6379/0", ["br0ker%2Fpass", "br0ker/pass"]),
     "redis_url": ("redis://u:redispass@127.0.0.1:6379/0", ["redispass"]),
     "genesys_client_secret": ('s3"cret\\with-quotes', ['s3"cret\\with-quotes']),
     "flower_basic_auth": ("ops:flowerpass", ["flowerpass"]),
+    "api_tokens": (f"read:{TOKENS[0]} rollback:{TOKENS[1]}", TOKENS),
+    "hook_secret": (HOOK, [HOOK]),
     "alert_urls": (
         "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#ops mailto://me:mailpass@gmail.com",
         ["T1JJ3T3L2", "A1BRTD4JD", "TIiajkdnlazkcOXrIdevi7FQ", "mailpass"],
