@@ -12,7 +12,13 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 CLI = (ROOT / "docs/cli.md").read_text()
 TABLE = dict(re.findall(r"^\| `([A-Z_]+)` \| *(.*?) *\|", README, re.MULTILINE))
-IN_WORDS = {"artifacts_url", "flower_basic_auth", "genesys_login_url", "health_window", "integration_alert_urls"}
+IN_WORDS = {
+    "artifacts_url",
+    "flower_basic_auth",
+    "genesys_login_url",
+    "health_window",
+    "integration_alert_urls",
+}
 """Settings whose default the README gives in words."""
 
 
