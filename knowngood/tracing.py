@@ -77,6 +77,16 @@ def put_parent(headers: dict[str, Any]) -> None:
         headers[HEADER] = parent
 
 
+def trace_id() -> dict[str, str]:
+    """Return the id of the trace under way as a log line's field; nothing when there is none."""
+    if not wanted():
+        return {}
+    from opentelemetry import trace  # noqa: PLC0415 - only when tracing
+
+    found = trace.get_current_span().get_span_context()
+    return {"trace_id": f"{found.trace_id:032x}"} if found.is_valid else {}
+
+
 def traced(asgi_app: Any) -> Any:
     """Wrap an ASGI application so that its requests are traced, and the runs that they start."""
     from celery.signals import before_task_publish  # noqa: PLC0415 - only when tracing

@@ -31,6 +31,7 @@ COMMANDS: Final = (
     "alert-test",
     "doctor",
     "simulator",
+    "api",
 )
 """Every command, in the order of the help. Each is the function of its name in its own module."""
 

@@ -1,0 +1,55 @@
+"""The HTTP API: its rooms, put together, and what stands before all of them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from knowngood.api import events, runs
+from knowngood.api.access import Gate
+from knowngood.api.edge import Edge
+from knowngood.api.problems import handle_problems
+from knowngood.api.streams import Streams
+from knowngood.client import Client
+
+LARGEST_BODY: Final = 1_048_576
+"""Bytes: a snapshot's routing configuration fits, and Alertmanager's largest groups."""
+
+
+def create_app(client: Client) -> FastAPI:
+    """Return the application without what stands before it."""
+
+    @asynccontextmanager
+    async def streaming(app: FastAPI) -> AsyncIterator[None]:
+        async with Streams(client.settings.redis_url.get_secret_value()) as streams:
+            app.state.streams = streams
+            yield
+
+    app = FastAPI(
+        title="knowngood",
+        version=version("knowngood"),
+        description=__doc__,
+        lifespan=streaming,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        max_body_size=LARGEST_BODY,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.client = client
+    handle_problems(app)
+    for room in (runs, events):
+        app.include_router(room.router)
+    if find_spec("knowngood.api.page"):
+        app.include_router(import_module("knowngood.api.page").router)
+    return app
+
+
+def guarded(app: FastAPI, client: Client) -> ASGIApp:
+    """Put what every request passes before an application."""
+    return Edge(Gate(app, client.settings))

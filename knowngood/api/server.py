@@ -1,0 +1,50 @@
+"""The API as a process: uvicorn, our logging, and a prompt end however many people listen."""
+
+import logging
+import socket
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+
+from knowngood import tracing
+from knowngood.api.app import create_app, guarded
+from knowngood.api.streams import Streams
+from knowngood.client import Client
+from knowngood.logs import configure_logging
+from knowngood.settings import Settings
+
+_LAST_ANSWERS: Final = 5
+"""Seconds that requests under way are given when the process is asked to end."""
+
+
+def serve(settings: Settings, host: str, port: int) -> None:
+    """Answer until SIGTERM or Ctrl-C."""
+    configure_logging(logging.INFO)
+    client = Client(settings)
+    app = create_app(client)
+    front = guarded(app, client)
+    config = uvicorn.Config(
+        tracing.traced(front) if tracing.wanted() else front,
+        host=host,
+        port=port,
+        # Ours has no token in it, and each line's run.
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=_LAST_ANSWERS,
+    )
+    _Server(config, app).run()
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams of events first: uvicorn waits for answers under way."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        streams: Streams = self._app.state.streams
+        streams.close()
+        await super().shutdown(sockets)
