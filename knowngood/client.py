@@ -104,6 +104,7 @@ class Client:
     def start(self, kind: RunKind, **fields: Any) -> Accepted:
         """Check a request, write its run and enqueue it."""
         request = checked(kind, fields)
+        # First, so that a broker that is down leaves no accepted run behind.
         self._broker_answers()
         accepted = self.store.create(kind, request, run_id=new_run_id())
         if accepted.created:
@@ -111,7 +112,6 @@ class Client:
         return accepted
 
     def _broker_answers(self) -> None:
-        # Asked first, so that a broker that is down leaves no accepted run behind.
         try:
             with self.celery.connection_for_write() as connection:
                 connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=3)
@@ -130,6 +130,15 @@ class Client:
             raise Unreachable(
                 f"the broker did not take the run: {type(error).__name__}; nothing was started"
             ) from None
+
+    def check(self) -> None:
+        """Return when runs can be accepted.
+
+        Raises:
+            Unreachable: the journal or the broker does not answer.
+        """
+        self.store.time()
+        self._broker_answers()
 
     def cancel(self, run_id: str, reason: str = "cancelled by a person") -> None:
         """End a run that has not begun to change its flow.

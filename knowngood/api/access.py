@@ -113,6 +113,12 @@ _bearer = HTTPBearer(
 )
 
 
+def demand(role: Role, held: Role) -> None:
+    """Answer 403 unless what is held is enough."""
+    if held < role:
+        raise Problem(403, "role-too-low", f"this needs a token of role {role}; yours is {held}")
+
+
 def needs(role: Role) -> Any:
     """Return the dependency of a route that only tokens of this role, or a higher one, may use."""
 
@@ -120,10 +126,7 @@ def needs(role: Role) -> Any:
         request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
     ) -> Role:
         held: Role = request.state.role
-        if held < role:
-            raise Problem(
-                403, "role-too-low", f"this needs a token of role {role}; yours is {held}"
-            )
+        demand(role, held)
         return held
 
     checked: Callable[..., Role] = check

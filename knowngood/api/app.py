@@ -10,10 +10,11 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from knowngood.api import events, runs
+from knowngood.api import events, flows, hooks, orders, probes, runs
 from knowngood.api.access import Gate
 from knowngood.api.edge import Edge
 from knowngood.api.problems import handle_problems
+from knowngood.api.schema import PROBLEMS, describe
 from knowngood.api.streams import Streams
 from knowngood.client import Client
 
@@ -33,17 +34,21 @@ def create_app(client: Client) -> FastAPI:
     app = FastAPI(
         title="knowngood",
         version=version("knowngood"),
-        description=__doc__,
+        description="Snapshots, watches and rollbacks of Genesys Cloud flows. "
+        "Times are UTC, durations seconds.",
         lifespan=streaming,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
         max_body_size=LARGEST_BODY,
+        responses=PROBLEMS,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.client = client
     handle_problems(app)
-    for room in (runs, events):
+    describe(app)
+    for room in (orders, runs, events, flows, hooks, probes):
         app.include_router(room.router)
     if find_spec("knowngood.api.page"):
         app.include_router(import_module("knowngood.api.page").router)

@@ -8,6 +8,7 @@ import re
 import time
 import uuid
 from typing import Final
+from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -69,7 +70,7 @@ def _tell(scope: Scope, status: int, seconds: float) -> None:
     log.info(
         "%s %s %s in %.0f ms for %s",
         scope["method"],
-        scope["path"],
+        quote(scope["path"]),
         status or "aborted",
         seconds * 1000,
         client[0] if client else "a local caller",

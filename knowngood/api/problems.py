@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from knowngood.errors import Refused, Unreachable
+from knowngood.errors import NeedsPerson, Refused, TryAgain, Unreachable
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +90,8 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(Unreachable, _unreachable)
+    app.add_exception_handler(TryAgain, _unreachable)
+    app.add_exception_handler(NeedsPerson, _needs_person)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -103,8 +105,11 @@ def _http(_: Request, error: Exception) -> JSONResponse:
     return Problem(status, kind, detail or status.phrase, headers=error.headers).response()
 
 
-def _invalid(_: Request, error: Exception) -> JSONResponse:
+def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class alone
+    if isinstance(error.body, bytes):
+        said = f"send Content-Type: application/json, not {request.headers.get('content-type')}"
+        return Problem(415, "not-json", said).response()
     wrong = [_wrong_field(each) for each in error.errors()]
     if any(each["type"] == "json_invalid" for each in error.errors()):
         return Problem(
@@ -144,9 +149,14 @@ def _refused(_: Request, error: Exception) -> JSONResponse:
 
 def _unreachable(_: Request, error: Exception) -> JSONResponse:
     log.warning("answered 503: %s", error)
-    detail = f"{error}; nothing was started"
     headers = {"Retry-After": RETRY_AFTER}
-    return Problem(503, "not-reachable", detail, headers=headers).response()
+    return Problem(503, "not-reachable", str(error), headers=headers).response()
+
+
+def _needs_person(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, NeedsPerson)  # noqa: S101 - registered for this class alone
+    log.warning("answered 502: %s", error)
+    return Problem(502, "needs-person", f"{error}; {error.action}").response()
 
 
 def _unexpected(_: Request, error: Exception) -> JSONResponse:

@@ -59,6 +59,13 @@ def held_back(
         return Held(Hold.MOVED, said)
     if live is not None and live == past.restored_version:
         return Held(Hold.RESTORED, f"version {live} was itself restored by a rollback")
+    return held_by_the_past(past, now, settings)
+
+
+def held_by_the_past(past: History, now: float, settings: Settings) -> Held | None:
+    """Say why no automatic rollback of a flow may begin, whoever found it unhealthy."""
+    if settings.dry_run:
+        return Held(Hold.DRY_RUN, "dry run: it would have been rolled back")
     if (many := _breaker(past, settings)) is not None:
         return Held(Hold.BREAKER, many)
     if past.rollbacks and now - past.rollbacks[0] < settings.cooldown:

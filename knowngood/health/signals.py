@@ -97,6 +97,14 @@ class HealthSignals:
 
         self._ask(write)
 
+    def hold(self, key: str, why: str) -> None:
+        """Remember that what an outside alert asked for is held back."""
+        self._ask(lambda: self._redis.set(_held(key), why, ex=_LONG))
+
+    def held(self, key: str) -> str | None:
+        """Return why what an outside alert asked for was held back, or None."""
+        return cast("str | None", self._ask(lambda: self._redis.get(_held(key))))
+
     def history(self, flow_id: str, now: float, window: float, watched: int) -> History:
         """Return what may hold an automatic rollback back; the breaker looks `window` s back."""
 
@@ -142,3 +150,7 @@ class HealthSignals:
 
 def _blind(scope: str) -> str:
     return f"kg:blind:{scope}"
+
+
+def _held(key: str) -> str:
+    return f"kg:held:{key}"

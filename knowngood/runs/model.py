@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, WithJsonSchema
 
 from knowngood.errors import Waiting
 from knowngood.genesys.ids import FlowId, VersionId
@@ -49,7 +49,7 @@ Label = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{_LABEL.pattern}$"}),
 ]
 Text = Annotated[str, Field(min_length=1, max_length=1_000)]
-Seconds = Annotated[float, Field(ge=0.1, le=366 * 86_400)]
+Seconds = Annotated[float, Field(strict=True, ge=0.1, le=366 * 86_400)]
 """Of a watch; shorter or longer ones are slips, and break the arithmetic of its windows."""
 Policy = Annotated[
     str, AfterValidator(_policy), WithJsonSchema({"type": "string", "enum": list(POLICY_NAMES)})
@@ -101,7 +101,7 @@ class RollbackRequest(Request):
 
     reason: Text
     target_version_id: VersionId | None = None
-    watch_id: str | None = Field(default=None, description="the watch that asked, if one did")
+    watch_id: Label | None = Field(default=None, description="the watch that asked, if one did")
 
 
 def _plain_endpoint(dependency: Dependency) -> Dependency:
@@ -134,8 +134,8 @@ class WatchRequest(Request):
     policy: Policy | None = None
     bake_time: Seconds | None = None
     interval: Seconds | None = None
-    dry_run: bool | None = None
-    standing: bool = Field(default=False, description="never ends by itself")
+    dry_run: StrictBool | None = None
+    standing: StrictBool = Field(default=False, description="never ends by itself")
 
 
 REQUESTS: Mapping[RunKind, type[Request]] = {

@@ -430,6 +430,11 @@ class RunStore:
         """Return the id of the rollback that holds the flow's lease, or None."""
         return cast("str | None", self._ask(lambda: self.redis.get(f"kg:lease:{flow_id}")))
 
+    def started_by(self, kind: RunKind, idempotency_key: str) -> str | None:
+        """Return the id of the run that an idempotency key has started or joined, or None."""
+        key = f"kg:idem:{kind}:{idempotency_key}"
+        return cast("str | None", self._ask(lambda: self.redis.get(key)))
+
     def last_live(self, flow_id: str) -> str | None:
         """Return the version that was live when a rollback of the flow last looked, or None."""
         return cast("str | None", self._ask(lambda: self.redis.hget(f"kg:flow:{flow_id}", "live")))
