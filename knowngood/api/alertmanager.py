@@ -60,7 +60,8 @@ class Notification(BaseModel):
     groupKey: str  # noqa: N815 - Alertmanager's own name
     status: Literal["firing", "resolved"]
     receiver: str
-    truncatedAlerts: Annotated[int, Field(ge=0, strict=True)] = 0  # noqa: N815 - likewise
+    # JSON knows no integers, and 1.0 is one for a schema.
+    truncatedAlerts: Annotated[float, Field(ge=0, strict=True)] = 0  # noqa: N815 - likewise
     alerts: tuple[PrometheusAlert, ...]
 
 

@@ -46,7 +46,7 @@ class Reaction:
                 again, goes on where this one stopped.
         """
         if notification.truncatedAlerts:
-            log.warning("Alertmanager left %s alerts out", notification.truncatedAlerts)
+            log.warning("Alertmanager left %.0f alerts out", notification.truncatedAlerts)
         settled = [self._settled(alert) for alert in notification.alerts]
         pairs = list(zip(notification.alerts, settled, strict=True))
         # All are counted before one is judged, so that a fault of the platform holds the first.

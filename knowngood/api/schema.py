@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's own, and that every error is a problem document."""
+"""The OpenAPI document: FastAPI's own, with every error a problem, and no parameter null."""
 
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 
 
 def describe(app: FastAPI) -> None:
-    """Let an application's OpenAPI document hold what `PROBLEMS` refers to."""
+    """Let an application's OpenAPI document say what FastAPI's own cannot."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -31,6 +31,19 @@ def describe(app: FastAPI) -> None:
         document["components"]["schemas"] |= schema.pop("$defs") | {
             ProblemDocument.__name__: schema
         }
+        for path in document["paths"].values():
+            for operation in path.values():
+                for parameter in operation.get("parameters", ()):
+                    _never_null(parameter)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _never_null(parameter: dict[str, Any]) -> None:
+    # One that is left out is None in Python; in a header or a query there is no null.
+    schema = parameter["schema"]
+    match schema.get("anyOf"):
+        case [only, {"type": "null"}]:
+            del schema["anyOf"]
+            schema |= only

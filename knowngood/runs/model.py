@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, WithJsonSchema
@@ -117,6 +117,20 @@ def _plain_endpoint(dependency: Dependency) -> Dependency:
     return dependency
 
 
+_URL: Final = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?#][!-~]*)?$"
+
+Needed = Annotated[
+    Dependency,
+    AfterValidator(_plain_endpoint),
+    Field(
+        json_schema_extra={
+            "if": {"properties": {"kind": {"const": DependencyKind.ENDPOINT}}},
+            "then": {"properties": {"target": {"pattern": _URL}}},
+        }
+    ),
+]
+
+
 class SnapshotRequest(Request):
     """Record a flow before a deployment."""
 
@@ -124,7 +138,7 @@ class SnapshotRequest(Request):
     routing: Annotated[Mapping[str, Any], AfterValidator(_json)] = Field(
         default_factory=dict, description="the routing configuration to record, as JSON"
     )
-    dependencies: tuple[Annotated[Dependency, AfterValidator(_plain_endpoint)], ...] = ()
+    dependencies: tuple[Needed, ...] = ()
 
 
 class WatchRequest(Request):
