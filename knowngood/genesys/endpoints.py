@@ -1,5 +1,7 @@
 """Checks what lies outside Genesys Cloud: endpoints a flow calls, and the smoke test (rule 6)."""
 
+from functools import cache
+
 import httpx
 
 from knowngood.genesys.port import (
@@ -25,11 +27,17 @@ def smoke_test(url: str, flow_id: str, version_id: str, timeout: float) -> Depen
     return _ask("POST", target, dependency, timeout, healthy_below=300)
 
 
+@cache
+def _connections() -> httpx.Client:
+    # One for the process: a client of its own for each call reads all root certificates first.
+    return httpx.Client()
+
+
 def _ask(
     method: str, url: str, dependency: Dependency, timeout: float, *, healthy_below: int
 ) -> DependencyCheck:
     try:
-        answer = httpx.request(method, url, timeout=timeout)
+        answer = _connections().request(method, url, timeout=timeout)
     except httpx.HTTPError as error:
         return DependencyCheck(
             dependency=dependency,
