@@ -15,6 +15,9 @@ local now = a.now or server_time()
 
 local RUN = 'kg:run:' .. (a.run_id or '')
 local ACTIVE = 'kg:runs:active'
+-- Each kind's runs that have not ended: watches are many, and whoever looks for rollbacks must not
+-- read them all.
+local OPEN = 'kg:runs:open:'
 local SEEN = 'kg:queue:seen'
 
 local function stamp(t) return string.format('%.6f', t) end
@@ -148,6 +151,7 @@ function ops.create()
     'request', a.request, 'counters', '{}')
   become('queued')
   redis.call('ZADD', 'kg:runs', stamp(now), a.run_id)
+  redis.call('SADD', OPEN .. a.kind, a.run_id)
   for field, value in pairs(a.facts) do set(field, value) end
   due(now + a.grace)
   note('accepted', a.request)
@@ -294,6 +298,7 @@ local function close(state, outcome, reason, alert_id, alert)
     redis.call('DEL', 'kg:lease:' .. flow_id)
   end
   redis.call('ZREM', ACTIVE, a.run_id)
+  redis.call('SREM', OPEN .. get('kind'), a.run_id)
   redis.call('SADD', 'kg:runs:unarchived', a.run_id)
   if alert_id then put_alert(alert_id, alert) end
   note('run-ended', cjson.encode({state = state, outcome = outcome, error = reason}))
