@@ -3,15 +3,20 @@
 A pool process builds its own after the fork, so that no socket is shared between processes.
 """
 
+from collections.abc import Callable
 from functools import cache
 
 from knowngood import settings as settings_module
 from knowngood.alerts.outbox import AlertOutbox
 from knowngood.genesys.connect import connect as connect_genesys
 from knowngood.genesys.port import FlowGateway
+from knowngood.health.audit import Audit
+from knowngood.health.ending import Endings
+from knowngood.health.polling import Polling
 from knowngood.health.watches import WatchStore
 from knowngood.runs.executor import Parts
 from knowngood.runs.heartbeat import Heart
+from knowngood.runs.model import RollbackRequest, WatchRequest
 from knowngood.runs.store import RunStore
 from knowngood.runs.store import connect as connect_redis
 from knowngood.settings import Settings
@@ -44,7 +49,34 @@ def registry() -> SnapshotRegistry:
 @cache
 def watches() -> WatchStore:
     """Return the watches."""
-    return WatchStore(run_store().redis)
+    return WatchStore(run_store().redis, retention=settings().run_retention)
+
+
+@cache
+def endings() -> Endings:
+    """Return what ends watches."""
+    return Endings(run_store(), watches(), registry())
+
+
+@cache
+def audit() -> Audit:
+    """Return what looks for watches that went astray."""
+    return Audit(run_store(), watches(), endings())
+
+
+@cache
+def polling(
+    start_rollback: Callable[[str, RollbackRequest], None],
+    start_watch: Callable[[str, WatchRequest], None],
+) -> Polling:
+    """Return what polls are done with."""
+    return Polling.of(
+        settings(),
+        gateway(),
+        endings(),
+        start_rollback=start_rollback,
+        start_watch=start_watch,
+    )
 
 
 @cache
@@ -68,5 +100,15 @@ def executor() -> Parts:
 
 def forget() -> None:
     """Drop every part, so that a forked process builds its own."""
-    for part in (run_store, registry, watches, outbox, gateway, executor):
+    for part in (
+        run_store,
+        registry,
+        watches,
+        endings,
+        audit,
+        polling,
+        outbox,
+        gateway,
+        executor,
+    ):
         part.cache_clear()

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 
 from knowngood import parts
-from knowngood.health.polling import Polling
-from knowngood.health.signals import HealthSignals
 from knowngood.runs.model import RollbackRequest, WatchRequest
 from workers.app import app
 
@@ -22,14 +20,5 @@ def _start_watch(run_id: str, request: WatchRequest) -> None:
 @app.task(name="health.poll")
 def poll(watch_ids: Sequence[str]) -> dict[str, int]:
     """Poll those of the watches that are due; return how many had each verdict."""
-    polling = Polling(
-        parts.settings(),
-        parts.run_store(),
-        parts.watches(),
-        HealthSignals(parts.run_store().redis),
-        parts.gateway(),
-        parts.registry(),
-        _start_rollback,
-        _start_watch,
-    )
+    polling = parts.polling(_start_rollback, _start_watch)
     return dict(polling.poll(watch_ids))

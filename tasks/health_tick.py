@@ -4,11 +4,15 @@ from itertools import islice
 from typing import Final
 
 from knowngood import parts
+from knowngood.health.starting import BY_SETTINGS
 from workers.app import app
 
 BATCH: Final = 100
-_MOST: Final = 5_000
-"""Watches that one tick hands out at most; the next tick takes the rest."""
+"""Watches that one poll takes at most."""
+_QUERIES: Final = 10
+"""Calls to analytics that one poll makes at most, so that it ends long before its claim does."""
+_OUT: Final = 10
+"""Batches that are out at most; the rest waits in Redis, where it costs nobody anything."""
 
 
 @app.task(name="health.tick")
@@ -17,13 +21,24 @@ def tick() -> int:
 
     Any number of ticks may run at once: a watch is handed out to one of them.
     """
-    settings, watches, store = parts.settings(), parts.watches(), parts.run_store()
-    for flow_id in settings.standing_watches:
-        if watches.of_flow(flow_id) is None and watches.may_start_standing(flow_id):
-            app.send_task("deployment.watch", kwargs={"flow_id": flow_id, "standing": True})
-    due = iter(watches.claim(store.time(), _MOST))
+    start_standing()
+    parts.audit().look()
+    size = min(BATCH, _QUERIES * parts.gateway().flows_per_count)
+    due = iter(parts.watches().claim(parts.run_store().time(), _OUT * size))
     total = 0
-    while batch := list(islice(due, BATCH)):
-        app.send_task("health.poll", kwargs={"watch_ids": batch})
-        total += len(batch)
+    with app.producer_or_acquire() as producer:
+        while batch := list(islice(due, size)):
+            app.send_task("health.poll", kwargs={"watch_ids": batch}, producer=producer)
+            total += len(batch)
     return total
+
+
+def start_standing() -> None:
+    """Put on the standing watches that the settings ask for and that no other watch stands for."""
+    settings, watches = parts.settings(), parts.watches()
+    flows = settings.standing_watches
+    on = watches.of_flows(flows, dry_run=settings.dry_run)
+    free = [flow for flow, watch in zip(flows, on, strict=True) if watch is None]
+    for flow_id in watches.may_start_standing(free, dry_run=settings.dry_run):
+        asked = {"flow_id": flow_id, "standing": True, "requested_by": BY_SETTINGS}
+        app.send_task("deployment.watch", kwargs=asked)

@@ -5,7 +5,7 @@ from typing import cast
 from knowngood.runs.executor import StepContext, StepResult
 from knowngood.runs.model import RollbackRequest
 from knowngood.runs.origin import broken_version
-from knowngood.snapshots.target import choose_target
+from knowngood.snapshots.choice import target_for
 from tasks.step import rollback_step
 
 
@@ -16,18 +16,14 @@ def select_target(ctx: StepContext) -> StepResult:
     request = cast("RollbackRequest", run.request)
     flow = ctx.gateway.read_flow(run.flow_id)
     broken = run.from_version or broken_version(flow, ctx.store.last_live(run.flow_id))
-    verdicts = ctx.registry.verdicts(run.flow_id)
-    target = choose_target(
-        requested=request.target_version_id,
-        flow=flow,
-        broken_version_id=broken,
-        snapshots=ctx.registry.list(run.flow_id),
-        known_good=verdicts.known_good,
-        known_bad=verdicts.known_bad,
-        gone=frozenset(run.gone),
+    target = target_for(
+        flow,
+        broken,
+        registry=ctx.registry,
+        settings=ctx.settings,
         now=ctx.now(),
-        safe_window=ctx.settings.safe_window,
-        stable_tags=ctx.settings.stable_tags,
+        requested=request.target_version_id,
+        gone=frozenset(run.gone),
     )
     facts = {"flow_name": flow.name, "target_version": target.version_id}
     if broken:

@@ -7,9 +7,11 @@ from celery import Task
 
 from knowngood import parts
 from knowngood.health.starting import watch_of
+from knowngood.health.watches import utc
 from knowngood.runs.entry import accept
 from knowngood.runs.executor import Proceed, StepContext, StepResult, execute
-from knowngood.runs.model import RunKind, RunState, WatchRequest
+from knowngood.runs.model import Run, RunKind, RunState, WatchRequest
+from knowngood.runs.store import RunStore
 from tasks.step import settle
 from workers.app import app
 
@@ -21,12 +23,18 @@ def put_on(ctx: StepContext) -> StepResult:
     request = cast("WatchRequest", ctx.run.request)
     flow = ctx.gateway.read_flow(ctx.run.flow_id, history=False)
     watch = watch_of(ctx.run, request, flow, ctx.settings)
-    former = parts.watches().add(watch)
-    if former and (run := ctx.store.find(former)) and not run.state.terminal:
-        ctx.store.end(
-            former, run.token, RunState.CANCELLED, outcome="superseded", error=watch.watch_id
-        )
+    added = parts.watches().add(watch)
+    if added.gives_way:
+        # The run ends here: what follows in the executor finds it ended, and drops the message.
+        _supersede(ctx.store, ctx.run, added.former)
+    elif added.former and (former := ctx.store.find(added.former)):
+        _supersede(ctx.store, former, watch.watch_id)
     return StepResult({"version": watch.version_id}, {"flow_name": flow.name})
+
+
+def _supersede(store: RunStore, run: Run, by: str | None) -> None:
+    if not run.state.terminal:
+        store.end(run.run_id, run.token, RunState.CANCELLED, outcome="superseded", error=by or "")
 
 
 @app.task(name="deployment.watch", bind=True, max_retries=None)
@@ -44,10 +52,17 @@ def watch(self: Task, flow_id: str, **more: Any) -> str:
     token = store.get(accepted.run_id).token
     outcome = execute(parts.executor(), RunKind.WATCH, put_on, accepted.run_id, token, step="watch")
     if isinstance(outcome, Proceed):
-        on = parts.watches().find(accepted.run_id)
-        if on is not None:
-            # Its polls drive it from here; past this time something is wrong with them.
-            ends = on.bake_until or on.started + _FOR_EVER
-            store.park(accepted.run_id, token, ends.timestamp() + 10 * on.interval + 60, {})
-        app.send_task("health.poll", kwargs={"watch_ids": [accepted.run_id]})
+        _leave_to_polls(store.get(accepted.run_id))
     return settle(self, outcome)
+
+
+def _leave_to_polls(run: Run) -> None:
+    """Let the watch's polls drive its run, and look at it again when it should be over."""
+    store, now = parts.run_store(), parts.run_store().time()
+    on = parts.watches().find(run.run_id)
+    if on is None:
+        parts.endings().lost(run.run_id, run, None, utc(now))
+        return
+    ends = (on.bake_until or on.started + _FOR_EVER).timestamp()
+    store.park(run.run_id, run.token, max(ends, now) + 10 * on.interval + 60, {})
+    app.send_task("health.poll", kwargs={"watch_ids": [run.run_id]})

@@ -27,14 +27,14 @@ class HealthSignals:
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
 
-    def outage_began(self, scope: str, watch_id: str, now: float) -> str:
-        """Count a watch as blind and return the outage's episode, the same for all that follow."""
+    def outage_began(self, scope: str, watch_ids: Sequence[str], now: float) -> str:
+        """Count watches as blind and return the outage's episode, the same for all that follow."""
 
         def write() -> str:
             pipe = self._redis.pipeline()
             pipe.hsetnx(_OUTAGES, scope, f"{now:.3f}")
             pipe.hget(_OUTAGES, scope)
-            pipe.sadd(_blind(scope), watch_id)
+            pipe.sadd(_blind(scope), *watch_ids)
             pipe.expire(_blind(scope), _LONG)
             return str(pipe.execute()[1])
 
@@ -52,13 +52,19 @@ class HealthSignals:
             over = {}
             for scope in known.keys() & seeing.keys():
                 self._redis.srem(_blind(scope), *seeing[scope])
-                still = cast("set[str]", self._redis.smembers(_blind(scope)))
-                on = [each for each in still if self._redis.zscore("kg:watches:due", each)]
-                if not on:
+                if not self._somebody_is_blind(scope):
                     over[scope] = known[scope]
             return over
 
         return cast("Mapping[str, str]", self._ask(write))
+
+    def _somebody_is_blind(self, scope: str) -> bool:
+        # One that is still on answers for all of them, of whom there may be thousands.
+        while some := cast("str | None", self._redis.srandmember(_blind(scope))):
+            if self._redis.zscore("kg:watches:due", some) is not None:
+                return True
+            self._redis.srem(_blind(scope), some)
+        return False
 
     def forget_outage(self, scope: str) -> None:
         """Let the next outage be told anew."""

@@ -5,6 +5,7 @@ from datetime import datetime
 from knowngood.alerts.alert import Alert
 from knowngood.errors import Team
 from knowngood.health.watch import Watch
+from knowngood.runs.model import Run
 
 
 def held_back_alert(watch: Watch, why: str) -> Alert:
@@ -27,6 +28,77 @@ def held_back_alert(watch: Watch, why: str) -> Alert:
         ),
         raised_at=poll.at,
         dedupe_key=watch.watch_id,
+    )
+
+
+def would_roll_back_alert(watch: Watch, would: str) -> Alert:
+    """Say what a dry run would have done; it touched nothing."""
+    poll = watch.polls[-1]
+    return Alert(
+        alert_id=f"{watch.watch_id}.dry.{poll.number}",
+        kind="watch.dry_run",
+        team=Team.OPERATIONS,
+        title=f"{watch.flow_name} is unhealthy; the dry run changed nothing",
+        flow_id=watch.flow_id,
+        flow_name=watch.flow_name,
+        run_id=watch.watch_id,
+        what_happened=f"{poll.breaches} breaches in a row: {poll.judgement.why}.",
+        what_was_tried=f"Nothing, for this watch is a dry run: {would}.",
+        what_to_do=(
+            "Judge whether that is right: knowngood explain "
+            f"{watch.watch_id}; to roll back now: knowngood rollback {watch.flow_id} "
+            "--reason 'unhealthy'"
+        ),
+        raised_at=poll.at,
+        dedupe_key=watch.watch_id,
+    )
+
+
+def broken_alert(watch: Watch, why: str, now: datetime) -> Alert:
+    """Say that a watch ended because it could not be judged."""
+    return Alert(
+        alert_id=f"{watch.watch_id}.end",
+        kind="watch.failed",
+        team=Team.OPERATIONS,
+        title=f"{watch.flow_name}: its watch failed",
+        flow_id=watch.flow_id,
+        flow_name=watch.flow_name,
+        run_id=watch.watch_id,
+        what_happened=f"The watch ended at poll {watch.number + 1}: {why}.",
+        what_was_tried="Nothing was changed: nobody judges this deployment any more.",
+        what_to_do=(
+            f"Watch the flow by hand, read the worker's log, and start again: knowngood watch "
+            f"{watch.flow_id}"
+        ),
+        raised_at=now,
+        dedupe_key=watch.watch_id,
+    )
+
+
+def lost_alert(watch_id: str, run: Run | None, watch: Watch | None, now: datetime) -> Alert:
+    """Say that a watch can go on no longer, for Redis lost what it needs."""
+    known = run or watch
+    flow_id, flow_name = (known.flow_id, known.flow_name) if known else ("-", "unknown flow")
+    again = f"knowngood watch {flow_id}" if known else "knowngood watch FLOW"
+    return Alert(
+        alert_id=f"{watch_id}.lost",
+        kind="watch.lost",
+        team=Team.OPERATIONS,
+        title=f"{flow_name}: its watch is lost",
+        flow_id=flow_id,
+        flow_name=flow_name,
+        run_id=watch_id,
+        what_happened=(
+            f"Redis no longer holds {'the run' if watch else 'the record'} of watch {watch_id}: it "
+            "was deleted or evicted."
+        ),
+        what_was_tried="The watch was ended: nobody judges this deployment any more.",
+        what_to_do=(
+            f"Watch the flow again: {again}. See that Redis evicts nothing (maxmemory-policy "
+            "noeviction) and persists: knowngood doctor"
+        ),
+        raised_at=now,
+        dedupe_key=watch_id,
     )
 
 

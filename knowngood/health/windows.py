@@ -1,6 +1,7 @@
 """Windows of measurement, lined up with the interval so that many flows share one query."""
 
 import math
+import zlib
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
@@ -48,3 +49,13 @@ def next_due(now: datetime, *, interval: float, delay: float) -> datetime:
 def since(window: Window, start: datetime) -> Window:
     """Cut off what lies before `start`: calls from before a deployment say nothing about it."""
     return window if start <= window.start else Window(start=start, end=window.end)
+
+
+def spread(watch_id: str, *, watches: int, per_second: float, interval: float) -> float:
+    """Return how many seconds after its window's end a watch is polled, always the same share.
+
+    All windows end together: `watches` polls are spread so that `per_second` fall due a second,
+    over half an interval at most.
+    """
+    share = zlib.crc32(watch_id.encode()) / 2**32
+    return share * min(watches / per_second, interval / 2)

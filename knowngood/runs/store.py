@@ -77,6 +77,11 @@ def journal_key(run_id: str) -> str:
     return f"kg:journal:{run_id}"
 
 
+def open_key(kind: RunKind) -> str:
+    """Return the name of the set of a kind's runs that have not ended."""
+    return f"kg:runs:open:{kind}"
+
+
 def _fingerprint(request: Request) -> str:
     """Return a digest of what is asked for, whoever asks."""
     asked = request.model_dump(mode="json", exclude={"idempotency_key", "requested_by"})
@@ -112,16 +117,15 @@ class RunStore:
         self._script = client.register_script(_SCRIPT)
 
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        given = self._given(arguments)
+        reply = self._ask(lambda: self._script(keys=[], args=[operation, given]))
+        return cast("dict[str, Any]", json.loads(reply))
+
+    def _given(self, arguments: Mapping[str, Any]) -> str:
         given = {name: value for name, value in arguments.items() if value is not None}
         if self._clock is not None:
             given["now"] = self._clock()
-        try:
-            reply = self._script(keys=[], args=[operation, json.dumps(given)])
-        except RedisError as error:
-            raise Unreachable(
-                f"the journal does not answer: {type(error).__name__}; see KNOWNGOOD_REDIS_URL"
-            ) from error
-        return cast("dict[str, Any]", json.loads(reply))
+        return json.dumps(given)
 
     def _owned(self, operation: str, claim: Claim, **arguments: Any) -> dict[str, Any]:
         reply = self._call(
@@ -207,16 +211,27 @@ class RunStore:
         """Append a line to the journal without changing the run."""
         self._owned("note", claim, event=event, detail=json.dumps(detail))
 
-    def note_run(self, run: Run, event: str, detail: Mapping[str, Any]) -> bool:
-        """Append a line to a run that no step executes, such as a watch; False once it ended."""
-        reply = self._call(
-            "note",
-            run_id=run.run_id,
-            token=str(run.token),
-            event=event,
-            detail=json.dumps(detail),
-        )
-        return bool(reply["answer"] == Answer.GO)
+    def note_runs(self, event: str, details: Sequence[tuple[Run, Mapping[str, Any]]]) -> list[bool]:
+        """Append a line to each of many runs that no step executes, such as watches, at once.
+
+        Returns for each whether the run took it: False once it ended.
+        """
+        if not details:
+            return []
+
+        def write() -> list[str]:
+            pipe = self.redis.pipeline(transaction=False)
+            for run, detail in details:
+                given = {
+                    "run_id": run.run_id,
+                    "token": str(run.token),
+                    "event": event,
+                    "detail": json.dumps(detail),
+                }
+                self._script(keys=[], args=["note", self._given(given)], client=pipe)
+            return cast("list[str]", pipe.execute())
+
+        return [json.loads(reply)["answer"] == Answer.GO for reply in self._ask(write)]
 
     def many(self, run_ids: Sequence[str]) -> Mapping[str, Run]:
         """Read runs by id; those that Redis does not hold are left out."""
@@ -364,10 +379,6 @@ class RunStore:
             ),
         )
 
-    def active_ids(self) -> Sequence[str]:
-        """Return the ids of all runs that have not ended."""
-        return cast("list[str]", self._ask(lambda: self.redis.zrange("kg:runs:active", 0, -1)))
-
     def resolve(self, run_id: str) -> str:
         """Follow a request that joined another run to that run's id."""
         return cast("str | None", self._ask(lambda: self.redis.get(f"kg:alias:{run_id}"))) or run_id
@@ -469,11 +480,8 @@ class RunStore:
 
     def active(self, kind: RunKind) -> Sequence[Run]:
         """Read the runs of a kind that have not ended."""
-        pipe = self.redis.pipeline(transaction=False)
-        for run_id in self.active_ids():
-            pipe.hgetall(f"kg:run:{run_id}")
-        rows = cast("list[dict[str, str]]", self._ask(pipe.execute))
-        return [Run.from_hash(row) for row in rows if row and row["kind"] == kind]
+        ids = cast("set[str]", self._ask(lambda: self.redis.smembers(open_key(kind))))
+        return list(self.many(sorted(ids)).values())
 
     def unarchived(self, limit: int) -> Sequence[str]:
         """Return ids of ended runs that the artifact store does not hold yet."""
