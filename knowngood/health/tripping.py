@@ -89,7 +89,8 @@ class Trips:
         """Start the watch's rollback unless it was, and end the watch when it has ended."""
         if watch.rollback_id is None:
             return
-        rollback = self.endings.store.find(watch.rollback_id)
+        store = self.endings.store
+        rollback = store.find(watch.rollback_id)
         if rollback is None:
             request = RollbackRequest(
                 flow_id=watch.flow_id,
@@ -97,10 +98,9 @@ class Trips:
                 requested_by="watch",
                 watch_id=watch.watch_id,
             )
-            accepted = self.endings.store.create(
-                RunKind.ROLLBACK, request, run_id=watch.rollback_id
-            )
-            self.signals.note_rollback(watch.flow_id, accepted.run_id, now.timestamp())
+            # Counted first: a worker that dies here must not leave one uncounted.
+            self.signals.note_rollback(watch.flow_id, watch.rollback_id, now.timestamp())
+            accepted = store.create(RunKind.ROLLBACK, request, run_id=watch.rollback_id)
             if accepted.created:
                 self.start_rollback(accepted.run_id, request)
             store.note_runs("rollback-started", [(run, {"rollback": accepted.run_id})])
