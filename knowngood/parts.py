@@ -87,8 +87,14 @@ def outbox() -> AlertOutbox:
 
 @cache
 def gateway() -> FlowGateway:
-    """Return the connection to Genesys."""
-    return connect_genesys(settings())
+    """Return the connection to Genesys, whose token all workers share."""
+    from knowngood.sharing.seal import Seal  # noqa: PLC0415 - cryptography is slow to import
+    from knowngood.sharing.token import SharedTokenCache  # noqa: PLC0415
+
+    chosen = settings()
+    client_id, secret = chosen.credentials()
+    seal = Seal(secret, client_id, chosen.region.login)
+    return connect_genesys(chosen, token_cache=SharedTokenCache(run_store().redis, seal))
 
 
 @cache

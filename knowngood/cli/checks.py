@@ -8,7 +8,7 @@ import httpx
 from redis.exceptions import RedisError, ResponseError
 
 from knowngood import parts
-from knowngood.errors import KnowngoodError, NeedsPerson
+from knowngood.errors import KnowngoodError, NeedsPerson, TryAgain
 from knowngood.genesys.oauth import ProcessTokenCache, TokenSource
 
 _SOON: Final = 60.0
@@ -71,7 +71,19 @@ def _credentials() -> Iterator[Finding]:
     timeout = httpx.Timeout(settings.genesys_read_timeout, connect=settings.genesys_connect_timeout)
     with httpx.Client(timeout=timeout) as http:
         login = settings.region.login
-        TokenSource(http, login, client_id, secret, ProcessTokenCache()).token()
+        # A token of its own: what the workers share may be good for long after a client is gone.
+        tokens = TokenSource(http, login, client_id, secret, ProcessTokenCache())
+        try:
+            tokens.token()
+        except TryAgain as error:
+            yield Finding(
+                "credentials",
+                Level.FAIL,
+                str(error),
+                "see that this machine reaches it, and that KNOWNGOOD_GENESYS_REGION or "
+                "KNOWNGOOD_GENESYS_LOGIN_URL is the org's",
+            )
+            return
     yield Finding("credentials", Level.OK, f"{login} gave OAuth client {client_id} a token")
 
 

@@ -1,5 +1,6 @@
 """Connects to the org that the settings name, in the dialect that they name."""
 
+import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Final, cast
@@ -17,9 +18,15 @@ _ADAPTERS: Final[Mapping[str, str]] = {
 
 
 def connect(
-    settings: Settings, *, token_cache: TokenCache | None = None, limiter: Limiter | None = None
+    settings: Settings,
+    *,
+    token_cache: TokenCache | None = None,
+    limiter: Limiter | None = None,
+    clock: Callable[[], float] | None = None,
 ) -> FlowGateway:
     """Open a pool of connections; nothing is sent before the first call.
+
+    `clock` is what tokens expire by: this process's, unless another is given.
 
     Raises:
         Refused: the region or the credentials are missing.
@@ -33,7 +40,8 @@ def connect(
         limits=httpx.Limits(max_connections=64, max_keepalive_connections=32),
         headers={"Accept": "application/json", "User-Agent": "knowngood"},
     )
-    tokens = TokenSource(http, region.login, client_id, secret, token_cache or ProcessTokenCache())
+    cache = token_cache or ProcessTokenCache()
+    tokens = TokenSource(http, region.login, client_id, secret, cache, clock=clock or time.time)
     transport = Transport(http, region.api, tokens, limiter or NoLimit())
     module, name = _ADAPTERS[settings.genesys_api].split(":")
     adapter = cast("Callable[[Transport], FlowGateway]", getattr(import_module(module), name))

@@ -1,7 +1,7 @@
 """Sends one request to Genesys Cloud and turns whatever happens into data or a known error.
 
-It never repeats a request by itself, but for one renewal of the token on a 401: repeating is the
-run's decision, which reads the flow first.
+It never repeats a request by itself, but for a renewed token on a 401: repeating is the run's
+decision, which reads the flow first.
 """
 
 import logging
@@ -22,7 +22,7 @@ from knowngood.errors import (
     VersionGone,
 )
 from knowngood.genesys.answers import correlation_id, error_body, retry_after
-from knowngood.genesys.oauth import TokenSource
+from knowngood.genesys.oauth import Token, TokenSource
 from knowngood.genesys.port import Fence
 
 log = logging.getLogger(__name__)
@@ -112,8 +112,9 @@ class Transport:
         version_id: str | None = None,
         fence: Fence | None = None,
     ) -> httpx.Response:
-        token = self._tokens.token()
-        for last in (False, True):
+        began = self._tokens.now()
+        token: Token | None = self._tokens.token()
+        while token is not None:
             self._limiter.acquire()
             request = self._http.build_request(
                 method,
@@ -127,9 +128,8 @@ class Transport:
             answer = self._exchange(request, writes=writes)
             _log_answer(answer, writes=writes)
             self._limiter.learn(answer)
-            if answer.status_code != 401 or last:
-                break
-            token = self._tokens.renewed(token)
+            # Another worker's token may have been revoked as well: only a fresh one is the last.
+            token = self._tokens.renewed(token, began) if answer.status_code == 401 else None
         if not answer.is_success:
             raise refusal_of(answer, f"{method} {path}", writes=writes, version_id=version_id)
         return answer

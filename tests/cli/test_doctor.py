@@ -53,7 +53,9 @@ def test_one_thing_that_is_down_is_named_once_and_the_rest_is_still_checked(idle
     [
         ("settings", {"HEALTH_MAX_ASA": "-3"}, "KNOWNGOOD_HEALTH_MAX_ASA='-3'"),
         ("credentials", {"GENESYS_CLIENT_SECRET": "hunter2"}, "was refused"),
+        ("credentials", {"GENESYS_CLIENT_SECRET": "hunter2"}, "client not found or wrong secret"),
         ("credentials", {"GENESYS_CLIENT_ID": ""}, "KNOWNGOOD_GENESYS_CLIENT_ID"),
+        ("credentials", {"GENESYS_LOGIN_URL": "http://127.0.0.1:1"}, "login host does not answer"),
         ("artifact store", {"ARTIFACTS_URL": "file:///proc/knowngood"}, "KNOWNGOOD_ARTIFACTS_URL"),
         ("artifact store", {"ARTIFACTS_URL": "memory:///"}, "forgets everything"),
     ],
@@ -67,6 +69,18 @@ def test_it_finds_what_is_wrong_with(
     assert words in line
     assert "hunter2" not in done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_a_disabled_client_and_a_login_host_at_fault_are_told_apart(idle: Stack) -> None:
+    idle.sim.oauth(enabled=False)
+    disabled = kg(idle, "doctor")
+    idle.sim.oauth(enabled=True)
+    idle.sim.fault({"status": 503}, match={"job": "token"})
+    at_fault = kg(idle, "doctor")
+    assert "fail  credentials: the OAuth client simulator was refused (401)" in disabled.stdout
+    assert "that the client is enabled" in disabled.stdout
+    assert "fail  credentials: the login host answered 503" in at_fault.stdout
+    assert "KNOWNGOOD_GENESYS_LOGIN_URL is the org's" in at_fault.stdout
 
 
 def test_a_whole_installation_passes(stack: Stack) -> None:

@@ -1,0 +1,1 @@
+"""What all workers share through Redis: one OAuth token, and one rate limit."""
