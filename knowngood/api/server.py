@@ -14,6 +14,8 @@ from knowngood.client import Client
 from knowngood.logs import configure_logging
 from knowngood.settings import Settings
 
+log = logging.getLogger(__name__)
+
 _LAST_ANSWERS: Final = 5
 """Seconds that requests under way are given when the process is asked to end."""
 
@@ -21,6 +23,8 @@ _LAST_ANSWERS: Final = 5
 def serve(settings: Settings, host: str, port: int) -> None:
     """Answer until SIGTERM or Ctrl-C."""
     configure_logging(logging.INFO)
+    if not settings.api_tokens:
+        log.warning("closed to all but health checks and signed hooks: set KNOWNGOOD_API_TOKENS")
     client = Client(settings)
     app = create_app(client)
     front = guarded(app, client)

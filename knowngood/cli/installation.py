@@ -31,6 +31,7 @@ class Wanted:
 
     embedded: bool
     flower_port: int | None
+    api_port: int | None
 
 
 def run_installation(wanted: Wanted) -> Exit:
@@ -40,9 +41,10 @@ def run_installation(wanted: Wanted) -> Exit:
         Refused: a setting or a port is wrong; nothing was started.
         Unreachable: the broker does not answer; nothing was started.
     """
-    port = wanted.flower_port
-    if port is not None and not programs.port_is_free(port):
-        raise Refused("--flower-port", port, "another process listens there; name a free port")
+    api_port = wanted.api_port if _opens(wanted) else None
+    for option, port in (("--flower-port", wanted.flower_port), ("--api-port", api_port)):
+        if port is not None and not programs.port_is_free(port):
+            raise Refused(option, port, "another process listens there; name a free port")
     with ExitStack() as stack:
         stack.enter_context(_only_one_here())
         stop = stack.enter_context(_stopped_by_signal())
@@ -77,6 +79,8 @@ def _start(
     ]
     if wanted.flower_port is not None:
         started.append(programs.flower(wanted.flower_port, settings, {}))
+    if wanted.api_port is not None and _opens(wanted):
+        started.append(programs.api(wanted.api_port, settings, {}))
     for program, _ in started:
         supervisor.start(program)
     for program, what in started:
@@ -84,7 +88,15 @@ def _start(
             return
         supervisor.await_ready(program.name)
         _tell(f"{program.name}: {what}; log {supervisor.log(program.name)}")
+    if wanted.api_port is not None and not _opens(wanted):
+        _tell("api: not started, for it would be closed; set KNOWNGOOD_API_TOKENS")
     _tell("ready; Ctrl-C stops everything")
+
+
+def _opens(wanted: Wanted) -> bool:
+    # With a broker of its own an installation is one person's, who is told a token made up for it.
+    tokens = wanted.embedded or bool(settings_module.load().api_tokens)
+    return wanted.api_port is not None and tokens
 
 
 @contextmanager

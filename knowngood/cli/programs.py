@@ -1,5 +1,6 @@
 """The processes of an installation: their commands, and how to tell that each serves."""
 
+import secrets
 import socket
 import sys
 from collections.abc import Callable, Mapping
@@ -51,6 +52,22 @@ def flower(port: int, settings: Settings, env: Env) -> tuple[Program, str]:
     ready = _responds(f"{url}/healthcheck")
     program = Program("flower", launch.argv, {**env, **launch.env}, ready)
     return program, f"{url}, {launch.login}" if launch.login else url
+
+
+def api(port: int, settings: Settings, env: Env) -> tuple[Program, str]:
+    """Return the HTTP API on a port of 127.0.0.1, and in words where it is.
+
+    Without a configured token it gets one that only this start knows, and the words tell it.
+    """
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "knowngood.cli", "api", "--port", str(port)]
+    ready = _responds(f"{url}/healthz")
+    if settings.api_tokens:
+        return Program("api", command, env, ready), url
+    token = secrets.token_urlsafe(24)
+    # In the environment: a command line is open to every user of a machine.
+    own = {**env, "KNOWNGOOD_API_TOKENS": f"rollback:{token}"}
+    return Program("api", command, own, ready), f"{url}, token {token}"
 
 
 def free_port() -> int:

@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -6,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -42,9 +44,10 @@ def until(condition: Callable[[], object], seconds: float = 20) -> None:
 def installation(
     env: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Terminal, Path, int]]:
-    """A whole `up --embedded` in a terminal, with Flower on a port of its own."""
+    """A whole `up --embedded` in a terminal, with Flower and the API on ports of their own."""
     home, port = tmp_path_factory.mktemp("up"), free_port()
-    terminal = Terminal("up", "--embedded", "--flower-port", str(port), env=env, cwd=home)
+    ports = ("--flower-port", str(port), "--api-port", str(free_port()))
+    terminal = Terminal("up", "--embedded", *ports, env=env, cwd=home)
     try:
         terminal.read_until("ready; Ctrl-C stops everything", timeout=60)
         yield terminal, home, port
@@ -81,6 +84,21 @@ def test_flower_asks_for_the_password_which_no_command_line_shows(
         assert b" 401 " in connection.recv(100)
     for process in family(terminal.process.pid):
         assert "opensesame" not in " ".join(process.cmdline())
+
+
+def test_the_api_lets_in_who_has_the_token_that_it_tells_and_no_command_line_shows(
+    installation: tuple[Terminal, Path, int],
+) -> None:
+    terminal, _, _ = installation
+    found = re.search(r"api: (http://127\.0\.0\.1:\d+), token (\S+);", terminal.text)
+    assert found
+    url, token = found.groups()
+    assert httpx.get(f"{url}/v1/runs").status_code == 401
+    told = {"Authorization": f"Bearer {token}"}
+    assert httpx.get(f"{url}/v1/runs", headers=told).json() == {"runs": []}
+    assert httpx.get(f"{url}/readyz").json() == {"status": "ok"}
+    for process in family(terminal.process.pid):
+        assert token not in " ".join(process.cmdline())
 
 
 def test_a_second_one_in_the_same_directory_is_refused(
@@ -124,7 +142,7 @@ def test_ctrl_c_stops_everything_and_leaves_no_process(
 
 def test_it_dies_with_its_children_when_it_is_killed(env: dict[str, str], tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [COMMAND, "up", "--embedded", "--no-flower"],
+        [COMMAND, "up", "--embedded", "--no-flower", "--no-api"],
         env=env,
         cwd=tmp_path,
         stdout=subprocess.DEVNULL,
