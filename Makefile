@@ -40,6 +40,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@touch $@
 
 lock: ## renew the lock files to current releases; needs uv
+	echo hatchling | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --upgrade - -o requirements-build.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --upgrade --extra tracing pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --upgrade --extra tracing pyproject.toml --group dev -o requirements-dev.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --upgrade --extra tracing pyproject.toml --group bench -o requirements-bench.lock
