@@ -15,8 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import yaml
 
@@ -58,17 +57,6 @@ class Engine:
             self.directory / "pod.log",
         )
         wait_for(lambda: "up" in self._pod.tail(), what=f"a namespace\n{self._pod.tail()}")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def up(self, timeout: float = 60) -> None:
         """Start every service after those that it depends on, each once they are healthy."""

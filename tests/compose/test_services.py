@@ -3,6 +3,7 @@
 import json
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -22,7 +23,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     project = prepared(tmp_path_factory.mktemp("project"), "--simulator")
     with (project / "secrets" / "redis_users").open("a") as users:
         users.write(OBSERVER)
-    with Engine(project, ["simulator"]) as running:
+    with closing(Engine(project, ["simulator"])) as running:
         running.up()
         yield running
 
