@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
-from typing import Final
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -13,13 +12,11 @@ from starlette.types import ASGIApp
 from knowngood.api import events, flows, hooks, orders, probes, runs
 from knowngood.api.access import Gate
 from knowngood.api.edge import Edge
+from knowngood.api.limits import BodyLimit
 from knowngood.api.problems import handle_problems
 from knowngood.api.schema import PROBLEMS, describe
 from knowngood.api.streams import Streams
 from knowngood.client import Client
-
-LARGEST_BODY: Final = 1_048_576
-"""Bytes: a snapshot's routing configuration fits, and Alertmanager's largest groups."""
 
 
 def create_app(client: Client) -> FastAPI:
@@ -41,7 +38,6 @@ def create_app(client: Client) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
-        max_body_size=LARGEST_BODY,
         responses=PROBLEMS,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
@@ -57,4 +53,4 @@ def create_app(client: Client) -> FastAPI:
 
 def guarded(app: FastAPI, client: Client) -> ASGIApp:
     """Put what every request passes before an application."""
-    return Edge(Gate(app, client.settings))
+    return Edge(Gate(BodyLimit(app), client.settings))
