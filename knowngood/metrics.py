@@ -28,7 +28,7 @@ from knowngood.health.judgement import Verdict
 from knowngood.runs.model import RunKind, RunState
 from knowngood.runs.workflows import STEPS
 from knowngood.settings import Settings
-from knowngood.tally import ALERT_DELIVERIES, HEALTH_POLLS, key
+from knowngood.tally import ALERT_DELIVERIES, ALERT_FAILURES, HEALTH_POLLS, key
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 """The media type of an exposition."""
@@ -127,6 +127,13 @@ _COUNTS: Final = (
         "Alerts that a channel took, and tries that some channel did not take",
         ("result",),
         (("sent",), ("failed",)),
+    ),
+    _Counts(
+        ALERT_FAILURES,
+        CounterMetricFamily,
+        "knowngood_alert_failures",
+        "Tries that a channel did not take",
+        ("channel",),
     ),
 )
 

@@ -10,6 +10,8 @@ import redis
 
 ALERT_DELIVERIES: Final = "alert_deliveries"
 """Label: `sent` (a channel took an alert) or `failed` (a try that not every channel took)."""
+ALERT_FAILURES: Final = "alert_failures"
+"""Label: the channel that did not take an alert."""
 HEALTH_POLLS: Final = "health_polls"
 """Label: the verdict."""
 

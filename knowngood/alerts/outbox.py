@@ -6,7 +6,7 @@ answer and the mark sends once more: exactly once as far as the channel allows, 
 carries its dedupe key.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from knowngood.alerts.alert import Alert
 from knowngood.errors import Unreachable
-from knowngood.tally import ALERT_DELIVERIES, tally
+from knowngood.tally import ALERT_DELIVERIES, ALERT_FAILURES, tally
 
 _DUE: Final = "kg:alerts:due"
 _CLAIM: Final = """
@@ -34,13 +34,18 @@ class Undelivered:
     tries: int
     failure: str
 
+    def __str__(self) -> str:
+        """Say in one line who does not know of it yet, and why."""
+        why = f"after {self.tries} tries: {self.failure}" if self.tries else "waits to be sent"
+        return f"the alert to {self.alert.team} {why}"
+
 
 class AlertOutbox:
     """Alerts that wait to be sent. Times are seconds since 1970."""
 
     def __init__(self, client: redis.Redis, *, retention: float = 14 * 86_400) -> None:
         self._redis = client
-        self._retention = int(retention)
+        self.retention = int(retention)
         self._claim = client.register_script(_CLAIM)
 
     def due(self, now: float, limit: int) -> Sequence[str]:
@@ -73,18 +78,23 @@ class AlertOutbox:
 
         self._ask(write)
 
-    def postpone(self, alert_id: str, reason: str, until: float) -> None:
-        """Send the rest again at `until`."""
+    def hold(self, alert_id: str, until: float) -> None:
+        """Keep an alert from every other sender until then."""
+        self._ask(lambda: self._redis.zadd(_DUE, {alert_id: until}, xx=True))
 
-        def write() -> None:
+    def failed(self, alert_id: str, failures: Mapping[str, str]) -> int:
+        """Note which channels did not take an alert, and why; return how many tries failed."""
+
+        def write() -> int:
             pipe = self._redis.pipeline()
             pipe.hincrby(_key(alert_id), "tries", 1)
-            pipe.hset(_key(alert_id), "failure", reason)
-            pipe.zadd(_DUE, {alert_id: until})
+            pipe.hset(_key(alert_id), "failure", "; ".join(failures.values()))
             tally(pipe, ALERT_DELIVERIES, "failed")
-            pipe.execute()
+            for channel_id in failures:
+                tally(pipe, ALERT_FAILURES, channel_id)
+            return int(pipe.execute()[0])
 
-        self._ask(write)
+        return cast("int", self._ask(write))
 
     def finish(self, alert_id: str) -> None:
         """Take an alert that every channel has out of the outbox."""
@@ -92,7 +102,7 @@ class AlertOutbox:
         def write() -> None:
             pipe = self._redis.pipeline()
             pipe.zrem(_DUE, alert_id)
-            pipe.expire(_key(alert_id), self._retention)
+            pipe.expire(_key(alert_id), self.retention)
             pipe.execute()
 
         self._ask(write)
@@ -107,6 +117,10 @@ class AlertOutbox:
                 tries = int(fields.get("tries", 0))
                 found.append(Undelivered(alert, tries, fields.get("failure", "")))
         return found
+
+    def undelivered_of(self, run_id: str) -> Sequence[Undelivered]:
+        """Return the alerts of one run that are still in the outbox."""
+        return [each for each in self.undelivered() if each.alert.run_id == run_id]
 
     def _fields(self, alert_id: str) -> dict[str, str]:
         return cast("dict[str, str]", self._ask(lambda: self._redis.hgetall(_key(alert_id))))

@@ -14,6 +14,7 @@ def body(alert: Alert) -> str:
         alert.what_happened,
         "",
         f"Tried: {alert.what_was_tried}",
+        "",
         f"Do now: {alert.what_to_do}",
         "",
         f"Flow {alert.flow_name} ({alert.flow_id}), run {alert.run_id}",

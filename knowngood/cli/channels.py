@@ -5,7 +5,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from knowngood import settings as settings_module
-from knowngood.alerts.alert import Alert
+from knowngood.alerts.alert import Alert, Urgency
 from knowngood.alerts.channels import channels_for
 from knowngood.alerts.channels.log_channel import LogChannel
 from knowngood.alerts.channels.port import AlertNotSent, Channel
@@ -47,7 +47,8 @@ def _test_alert(team: Team) -> Alert:
         alert_id=test_id,
         kind="alert.test",
         team=team,
-        title="knowngood: this is a test",
+        urgency=Urgency.KNOW,
+        title="this is a test",
         flow_id="-",
         flow_name="no flow",
         run_id="-",

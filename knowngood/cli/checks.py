@@ -8,7 +8,9 @@ import httpx
 from redis.exceptions import RedisError, ResponseError
 
 from knowngood import parts
-from knowngood.errors import KnowngoodError, NeedsPerson, TryAgain
+from knowngood.alerts.channels import channels_for
+from knowngood.alerts.channels.port import AlertNotSent
+from knowngood.errors import KnowngoodError, NeedsPerson, Team, TryAgain
 from knowngood.genesys.oauth import ProcessTokenCache, TokenSource
 
 _SOON: Final = 60.0
@@ -189,17 +191,31 @@ def _workers() -> Iterator[Finding]:
         )
 
 
-def _alerts() -> Iterator[Finding]:
-    channels = len(parts.settings().alert_urls)
-    if channels:
-        yield Finding("alert channels", Level.OK, f"{channels} for operations")
-    else:
+def _channels() -> Iterator[Finding]:
+    settings = parts.settings()
+    if not settings.alert_urls:
         yield Finding(
             "alert channels",
             Level.WARN,
             "alerts reach nobody but the worker's log",
             "set KNOWNGOOD_ALERT_URLS, then: knowngood alert-test",
         )
+    for team in Team:
+        for channel in channels_for(settings, team):
+            try:
+                channel.check()
+            except AlertNotSent as error:
+                yield Finding(
+                    "alert channels",
+                    Level.FAIL,
+                    f"for {team}: {error}",
+                    "correct KNOWNGOOD_ALERT_URLS or KNOWNGOOD_INTEGRATION_ALERT_URLS",
+                )
+            else:
+                yield Finding("alert channels", Level.OK, f"{channel.channel_id} for {team}")
+
+
+def _alerts() -> Iterator[Finding]:
     now = parts.run_store().time()
     late = [
         each
@@ -225,5 +241,6 @@ CHECKS: Final[dict[str, Check]] = {
     "artifact store": Check(_store, needs=["settings"]),
     "credentials": Check(_credentials, needs=["settings"]),
     "workers": Check(_workers, needs=["settings", "broker", "journal"]),
+    "alert channels": Check(_channels, needs=["settings"]),
     "alerts": Check(_alerts, needs=["settings", "journal"]),
 }

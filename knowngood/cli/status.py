@@ -14,7 +14,8 @@ def status(
 
     The exit code says it too: 0 done, 1 failed or cancelled, 3 needs a person, 4 still running.
     """
-    from knowngood.cli.journal import open_journal  # noqa: PLC0415 - slow to import
+    from knowngood.alerts.outbox import AlertOutbox  # noqa: PLC0415 - slow to import
+    from knowngood.cli.journal import open_journal  # noqa: PLC0415
     from knowngood.cli.outcome import exit_of  # noqa: PLC0415
     from knowngood.cli.output import (  # noqa: PLC0415
         print_fields,
@@ -47,5 +48,6 @@ def status(
         HEADERS, [line.cells() for line in steps_of(found, entries).lines], empty="no steps"
     )
     print()
-    print_fields(summary(found))
+    waiting = AlertOutbox(journal.redis).undelivered_of(found.run_id)
+    print_fields({**summary(found), "untold": "; ".join(map(str, waiting))})
     return exit_of(found)

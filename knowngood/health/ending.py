@@ -10,6 +10,7 @@ from knowngood.health.telling import (
     held_back_alert,
     inconclusive_alert,
     lost_alert,
+    rolled_back_alert,
     would_roll_back_alert,
 )
 from knowngood.health.watch import Watch
@@ -44,9 +45,13 @@ class Endings:
         alert = inconclusive_alert(watch)
         self._end(watch, run, RunState.SUCCEEDED, "inconclusive", alert)
 
-    def rolled_back(self, watch: Watch, run: Run) -> None:
-        """Its rollback succeeded."""
-        self._end(watch, run, RunState.SUCCEEDED, "rolled_back")
+    def rolled_back(self, watch: Watch, run: Run, rollback: Run) -> None:
+        """Its rollback succeeded, which is never silent; a standing watch goes on."""
+        alert = rolled_back_alert(watch, rollback)
+        if watch.standing:
+            self.store.raise_alert(alert)
+        else:
+            self._end(watch, run, RunState.SUCCEEDED, "rolled_back", alert)
 
     def rollback_failed(self, watch: Watch, run: Run, rollback: Run) -> None:
         """Its rollback did not, and has told a person itself: one alert for one trouble."""

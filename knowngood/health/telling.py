@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from knowngood.alerts.alert import Alert
+from knowngood.alerts.alert import Alert, Urgency
 from knowngood.errors import Team
 from knowngood.health.watch import Watch
 from knowngood.runs.model import Run
@@ -31,6 +31,35 @@ def held_back_alert(watch: Watch, why: str) -> Alert:
     )
 
 
+def rolled_back_alert(watch: Watch, rollback: Run) -> Alert:
+    """Say that a flow was rolled back by itself, and that its source still holds the change."""
+    left = rollback.from_version or watch.version_id
+    spent = rollback.restore_seconds
+    after = f" {spent:.0f} s after the flow's lock was held" if spent is not None else ""
+    return Alert(
+        alert_id=f"{rollback.run_id}.done",
+        kind="watch.rolled_back",
+        team=Team.OPERATIONS,
+        urgency=Urgency.KNOW,
+        title=f"{watch.flow_name} was rolled back to version {rollback.target_version}",
+        flow_id=watch.flow_id,
+        flow_name=watch.flow_name,
+        run_id=rollback.run_id,
+        what_happened=(
+            f"After version {left} came: {watch.polls[-1].judgement.why}. Callers hear version "
+            f"{rollback.target_version} again{after}."
+        ),
+        what_was_tried="The rollback is done, and the restored version is watched in its turn.",
+        what_to_do=(
+            f"Take the change out of the flow's source (git revert) before the next deployment: it "
+            f"still holds what was version {left}. What was measured: knowngood explain "
+            f"{watch.watch_id}"
+        ),
+        raised_at=rollback.ended or watch.polls[-1].at,
+        dedupe_key=watch.watch_id,
+    )
+
+
 def would_roll_back_alert(watch: Watch, would: str) -> Alert:
     """Say what a dry run would have done; it touched nothing."""
     poll = watch.polls[-1]
@@ -38,6 +67,7 @@ def would_roll_back_alert(watch: Watch, would: str) -> Alert:
         alert_id=f"{watch.watch_id}.dry.{poll.number}",
         kind="watch.dry_run",
         team=Team.OPERATIONS,
+        urgency=Urgency.KNOW,
         title=f"{watch.flow_name} is unhealthy; the dry run changed nothing",
         flow_id=watch.flow_id,
         flow_name=watch.flow_name,
@@ -176,6 +206,7 @@ def seeing_alert(watch: Watch, scope: str, episode: str, now: datetime) -> Alert
         alert_id=f"analytics.{scope}.{episode}.ended",
         kind="analytics.outage_ended",
         team=Team.OPERATIONS,
+        urgency=Urgency.OVER,
         title="Analytics answers again" + ("" if of_all else f": {watch.flow_name}"),
         flow_id=watch.flow_id,
         flow_name="all flows" if of_all else watch.flow_name,

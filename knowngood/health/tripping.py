@@ -153,12 +153,13 @@ class Trips:
         elif watch.standing:
             fresh = {"rollback_id": None, "breaches": 0, "version_id": rollback.target_version}
             moved = watch.model_copy(update=fresh)
+            self.endings.rolled_back(watch, run, rollback)
             self.endings.watches.save(watch.number, moved, watch.due.timestamp())
         else:
             # The restored version is watched in its turn; unhealthy, it is told, not rolled back.
             request = _next_watch(watch, rollback)
             self.start_watch(str(uuid.uuid5(_SPACE, rollback.run_id)), request)
-            self.endings.rolled_back(watch, run)
+            self.endings.rolled_back(watch, run, rollback)
 
 
 def _next_watch(watch: Watch, rollback: Run) -> WatchRequest:

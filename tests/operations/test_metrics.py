@@ -174,12 +174,13 @@ def test_an_alert_is_counted_when_raised_and_each_delivery_by_its_result(
     outbox = AlertOutbox(store.redis)
     for _ in range(2):
         store.raise_alert(alert("a-1"))
-    outbox.postpone("a-1", "pager does not answer", 1_800_000_030)
+    outbox.failed("a-1", {"pager-1": "pager does not answer"})
     outbox.mark("a-1", "pager", 1_800_000_031)
     found = scraped(store.redis, settings)
     assert of(found, "knowngood_alerts_raised_total", kind="rollback.needs_attention") == 1
     assert of(found, "knowngood_alert_deliveries_total", result="failed") == 1
     assert of(found, "knowngood_alert_deliveries_total", result="sent") == 1
+    assert of(found, "knowngood_alert_failures_total", channel="pager-1") == 1
     assert of(found, "knowngood_alerts_undelivered") == 1
     outbox.finish("a-1")
     assert of(scraped(store.redis, settings), "knowngood_alerts_undelivered") == 0

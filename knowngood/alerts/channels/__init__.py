@@ -7,13 +7,18 @@ from pydantic import SecretStr
 
 from knowngood.alerts.channels.apprise_channel import open_apprise
 from knowngood.alerts.channels.log_channel import LogChannel
+from knowngood.alerts.channels.pagerduty_channel import open_pagerduty
 from knowngood.alerts.channels.port import Channel
+from knowngood.alerts.channels.webhook_channel import open_webhook
 from knowngood.errors import Team
 from knowngood.settings import Settings
 
 OPENERS: Final[Mapping[str, Callable[[SecretStr], Channel]]] = {
     # Every scheme that is not listed goes to apprise, which knows over a hundred services.
     "*": open_apprise,
+    "json": open_webhook,
+    "jsons": open_webhook,
+    "pagerduty": open_pagerduty,
 }
 
 

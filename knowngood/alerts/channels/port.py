@@ -15,6 +15,10 @@ class Channel(Protocol):
 
     channel_id: str
 
+    def check(self) -> None:
+        """Say before anything is sent whether the channel is set up; AlertNotSent when not."""
+        ...
+
     def send(self, alert: Alert) -> None:
         """Hand the alert over; AlertNotSent when the channel did not take it."""
         ...
