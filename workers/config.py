@@ -33,6 +33,7 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "task_acks_on_failure_or_timeout": True,
         "worker_prefetch_multiplier": 1,
         "worker_pool": settings.worker_pool,
+        "worker_consumer": "workers.consumer:Consumer",
         # A step is a few bounded HTTP calls; one that hangs for so long is killed and taken over.
         "task_time_limit": 180,
         # SIGTERM lets steps finish and hands waiting ones back to the queue.
