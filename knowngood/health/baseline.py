@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from knowngood.health.kpis import KPIS, KpiValue, Unit
+from knowngood.health.kpis import KPIS, Kpi, KpiValue, Unit
 from knowngood.health.measurement import Measurement
 from knowngood.health.windows import Window
 
@@ -118,11 +118,16 @@ class Baseline(BaseModel):
 
 def _cell(history: Sequence[Measurement], now: datetime) -> Cell:
     usable = [m for m in history if m.complete and m.volume is not None]
-    values = {}
+    values: dict[str, KpiValue] = {}
+    spread: dict[str, Spread] = {}
     for kpi in KPIS:
-        found = [m.values[kpi.name] for m in usable if kpi.name in m.values]
-        if found:
-            values[kpi.name] = kpi.pool(found)
+        told = _without_worst_day(kpi, [m for m in usable if kpi.name in m.values])
+        if not told:
+            continue
+        found = [m.values[kpi.name] for m in told]
+        values[kpi.name] = kpi.pool(found)
+        if kpi.unit is Unit.SHARE:
+            spread[kpi.name] = _spread(values[kpi.name].value, found)
     days, quietest = _quietest(usable)
     return Cell(
         read_at=now,
@@ -130,12 +135,19 @@ def _cell(history: Sequence[Measurement], now: datetime) -> Cell:
         days=days,
         quietest=quietest,
         values=values,
-        spread={
-            kpi.name: _spread(kpi.name, values[kpi.name].value, usable)
-            for kpi in KPIS
-            if kpi.unit is Unit.SHARE and kpi.name in values
-        },
+        spread=spread,
     )
+
+
+def _without_worst_day(kpi: Kpi, history: Sequence[Measurement]) -> Sequence[Measurement]:
+    """Leave out the day that went worst: an incident of the past is not what is usual."""
+    days: defaultdict[date, list[KpiValue]] = defaultdict(list)
+    for measurement in history:
+        days[measurement.window.start.date()].append(measurement.values[kpi.name])
+    if kpi.is_floor or len(days) <= LEAST_DAYS:
+        return history
+    worst = max(days, key=lambda day: kpi.pool(days[day]).value)
+    return [m for m in history if m.window.start.date() != worst]
 
 
 def _quietest(history: Sequence[Measurement]) -> tuple[int, float]:
@@ -148,8 +160,7 @@ def _quietest(history: Sequence[Measurement]) -> tuple[int, float]:
     return len(calls), min((calls[day] / seconds[day] for day in calls), default=0.0)
 
 
-def _spread(kpi: str, share: float, history: Sequence[Measurement]) -> Spread:
-    counted = [m.values[kpi] for m in history if kpi in m.values]
+def _spread(share: float, counted: Sequence[KpiValue]) -> Spread:
     if not 0 < share < 1:
         return Spread(statistic=0, freedom=0)
     statistic = sum(
