@@ -9,20 +9,14 @@ from typing import Final
 from knowngood.errors import NoTarget
 from knowngood.genesys.port import Flow, FlowGateway, VersionStatus
 from knowngood.health.baseline import Baseline
+from knowngood.health.confirming import is_sustained, windows_to_confirm
 from knowngood.health.counting import Counted
 from knowngood.health.ending import Endings
 from knowngood.health.judging import read
 from knowngood.health.safeguards import Held, Hold, held_back
 from knowngood.health.signals import HealthSignals
 from knowngood.health.telling import breaker_alert
-from knowngood.health.watch import (
-    Decision,
-    Watch,
-    explained,
-    is_sustained,
-    last_word,
-    windows_to_confirm,
-)
+from knowngood.health.watch import Decision, Watch, explained, last_word
 from knowngood.runs.model import RollbackRequest, Run, RunKind, RunState, WatchRequest
 from knowngood.settings import Settings
 from knowngood.snapshots.choice import target_for
@@ -110,13 +104,13 @@ class Trips:
         self.endings.watches.put_off([watch.watch_id], now.timestamp() + _FOLLOW)
 
     def _not_sustained(self, watch: Watch, baseline: Baseline) -> str:
-        halves = []
-        for half in windows_to_confirm(watch):
-            rows = dict(self.gateway.count([watch.flow_id], half.start, half.end))
-            halves.append(read(watch.flow_id, half, Counted(rows=rows), self.gateway.dialect))
-        if is_sustained(watch, halves, baseline):
+        parts = []
+        for part in windows_to_confirm(watch):
+            rows = dict(self.gateway.count([watch.flow_id], part.start, part.end))
+            parts.append(read(watch.flow_id, part, Counted(rows=rows), self.gateway.dialect))
+        if is_sustained(watch, parts, baseline):
             return ""
-        return "part of these windows was healthy, so one more breach in a row is awaited"
+        return "one interval may explain it, so one more breach in a row is awaited"
 
     def _held(self, watch: Watch, live: str, now: datetime) -> Held | None:
         at = now.timestamp()

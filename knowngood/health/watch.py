@@ -1,6 +1,5 @@
 """A watch and how each poll moves it on; time is handed in, nothing is looked up here."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -10,7 +9,6 @@ from pydantic import BaseModel, ConfigDict
 from knowngood.health.baseline import Baseline
 from knowngood.health.hysteresis import breaches_after
 from knowngood.health.judgement import Judgement, Poll, Verdict
-from knowngood.health.kpis import KPIS, Kpi
 from knowngood.health.limits import Limits
 from knowngood.health.measurement import Measurement
 from knowngood.health.policies import policy_named
@@ -98,7 +96,7 @@ def advance(
         update={
             "number": watch.number + 1,
             "breaches": breaches,
-            "windows": watch.windows + (measurement is not None or bool(source_error)),
+            "windows": watch.windows + (_is_news(watch, measurement) or bool(source_error)),
             "ok_windows": watch.ok_windows
             + (judgement.windows if judgement.verdict is Verdict.OK else 0),
             "due": next_due(now, interval=watch.interval, delay=watch.delay),
@@ -118,55 +116,12 @@ def advance(
     return moved.model_copy(update={"polls": (*watch.polls, poll)[-KEPT_POLLS:]}), decision
 
 
-def windows_to_confirm(watch: Watch) -> tuple[Window, ...]:
-    """Return the halves of the windows that tripped a watch; none when it need not be confirmed.
-
-    A blip no longer than the interval can lie across two windows and breach both, but never touch
-    all four halves. One more breach in a row needs no confirming, for no such blip reaches so far.
-    """
-    needed = watch.limits.consecutive_breaches
-    if needed == 1 or watch.breaches > needed:
-        return ()
-    return tuple(
-        half
-        for poll in _breaches_in_a_row(watch)
-        if poll.measurement is not None
-        for half in poll.measurement.window.halves()
-    )
-
-
-def is_sustained(watch: Watch, halves: Sequence[Measurement], baseline: Baseline) -> bool:
-    """Say whether what tripped a watch lasted: no half that had calls was healthy in all of it."""
-    policy = policy_named(watch.policy)
-    kpis = _breached_kpis(watch)
-    return all(
-        any(policy.speaks_against(kpi, half, baseline, watch.limits) for kpi in kpis)
-        for half in halves
-        if any(kpi.name in half.values for kpi in kpis)
-    )
-
-
 def explained(watch: Watch, why: str, decision: Decision) -> Watch:
     """Let the last poll of a tripped watch say what was made of the trip, and why."""
     last = watch.polls[-1]
     judgement = last.judgement.model_copy(update={"why": f"{last.judgement.why}; {why}"})
     told = last.model_copy(update={"judgement": judgement, "decision": decision})
     return watch.model_copy(update={"polls": (*watch.polls[:-1], told)})
-
-
-def _breaches_in_a_row(watch: Watch) -> list[Poll]:
-    found: list[Poll] = []
-    for poll in reversed(watch.polls):
-        if poll.judgement.verdict is Verdict.OK or len(found) == watch.breaches:
-            break
-        if poll.judgement.verdict is Verdict.BREACH:
-            found.append(poll)
-    return found
-
-
-def _breached_kpis(watch: Watch) -> list[Kpi]:
-    names = {name for poll in _breaches_in_a_row(watch) for name in poll.judgement.breached}
-    return [kpi for kpi in KPIS if kpi.name in names]
 
 
 def _judged(
@@ -178,7 +133,16 @@ def _judged(
         return Judgement(
             verdict=Verdict.INCONCLUSIVE, why="no window lies after the deployment yet"
         )
+    if not _is_news(watch, measurement):
+        return Judgement(verdict=Verdict.INCONCLUSIVE, why="the window was judged already")
     return policy_named(watch.policy).judge(measurement, watch.polls, baseline, watch.limits)
+
+
+def _is_news(watch: Watch, measurement: Measurement | None) -> bool:
+    """Say whether a measurement's window ends later than all that were judged."""
+    former = (poll.measurement for poll in reversed(watch.polls) if poll.measurement)
+    last = next(former, None)
+    return measurement is not None and (last is None or last.window.end < measurement.window.end)
 
 
 def _decide(watch: Watch, verdict: Verdict, now: datetime) -> Decision:

@@ -28,10 +28,10 @@ class Policy(Protocol):
         """Judge a watch's newest measurement; `former` are its earlier polls, oldest first."""
         ...
 
-    def speaks_against(
-        self, kpi: Kpi, measurement: Measurement, baseline: Baseline, limits: Limits
+    def is_beyond(
+        self, kpi: Kpi, parts: Sequence[Measurement], baseline: Baseline, limits: Limits
     ) -> bool:
-        """Say whether a part of a window, taken alone, is worse on one KPI than it should be."""
+        """Say whether these measurements, by themselves, are a breach of one KPI."""
         ...
 
 
@@ -55,7 +55,10 @@ def gathered(measurement: Measurement, former: Sequence[Poll], min_calls: int) -
         spent = poll.judgement.verdict in {Verdict.OK, Verdict.BREACH}
         if volume >= min_calls or spent or len(pool) >= GATHERED:
             break
-        if told is not None and told.complete and told.volume is not None:
+        if told is None or told.window.end > pool[-1].window.start:
+            # Windows may be longer than the interval; no call counts twice.
+            continue
+        if told.complete and told.volume is not None:
             pool.append(told)
             volume += told.volume
     values = {}
@@ -78,14 +81,37 @@ def without_evidence(measurement: Measurement) -> Judgement | None:
     return None
 
 
-def beyond_limit(kpi: Kpi, measurement: Measurement, baseline: Baseline, limits: Limits) -> bool:
-    """Say whether one KPI lies beyond its fixed limit; a KPI without calls or a limit does not."""
-    value = measurement.values.get(kpi.name)
+def beyond_limit(
+    kpi: Kpi, parts: Sequence[Measurement], baseline: Baseline, limits: Limits
+) -> bool:
+    """Say whether one KPI, over all parts, lies beyond its fixed limit.
+
+    A KPI without calls or without a limit does not.
+    """
+    value = pooled(kpi, parts)
     limit = limits.kpis.get(kpi.name)
     if value is None or limit is None:
         return False
-    bound = kpi.bound(limit, baseline.expected_calls(measurement.window))
-    return bound is not None and kpi.is_breach(value.value, bound)
+    if not kpi.is_floor:
+        return kpi.is_breach(value.value, limit)
+    expected = [baseline.expected_calls(part.window) for part in parts]
+    known = [calls for calls in expected if calls is not None]
+    bound = kpi.bound(limit, sum(known)) if len(known) == len(expected) else None
+    return bound is not None and kpi.is_breach(value.numerator, bound)
+
+
+def pooled(kpi: Kpi, parts: Sequence[Measurement]) -> KpiValue | None:
+    """Join one KPI over several measurements; None where none tells it."""
+    found = [part.values[kpi.name] for part in parts if kpi.name in part.values]
+    return kpi.pool(found) if found else None
+
+
+def foretold(usual: KpiValue) -> float:
+    """Return the share that a history foretells: half a bad call in one more than were counted.
+
+    A history without one bad call does not foretell none for ever (Jeffreys' prior).
+    """
+    return (usual.numerator + 0.5) / (usual.denominator + 1)
 
 
 def against_bound(kpi: Kpi, value: KpiValue | None, bound: float | None, why: str) -> Finding:

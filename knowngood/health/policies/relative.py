@@ -1,10 +1,11 @@
 """Limits against the flow's own baseline from before the deployment.
 
-A share breaches when p > p0 + 3 sqrt(phi p0 (1 - p0) / n) and p > 1.5 p0 + 0.01: beyond what
-chance explains at n calls (a three-sigma p-chart, phi the overdispersion), and by enough to
-matter. Source: Shewhart's p-chart as in Montgomery, Statistical Quality Control, chapter 7;
-overdispersion as in Laney's p' chart (2002). Means in seconds breach above 1.5 times the usual.
-Without a usable history the fixed limits stand.
+A share breaches when p > p0 + k sqrt(phi p0 (1 - p0) (1/n + 1/m)) and p > 1.5 p0 + 0.01: beyond
+what chance explains at n calls, when the history is a sample of m calls itself, and by enough to
+matter; phi is Pearson's overdispersion. A mean of n waits breaches above p0 (1 + k / sqrt(n)), for
+waits spread exponentially, and above 1.5 p0. Source: Shewhart's p-chart as in Montgomery,
+Statistical Quality Control, chapter 7; overdispersion as in Laney's p' chart (2002). Without a
+usable history the fixed limits stand.
 """
 
 import math
@@ -19,12 +20,16 @@ from knowngood.health.measurement import Measurement
 from knowngood.health.policies.base import (
     against_bound,
     beyond_limit,
+    foretold,
     gathered,
+    pooled,
     summed_up,
     without_evidence,
 )
 
-_SIGMAS: Final = 3.0
+SIGMAS: Final = 4.0
+"""k; bench/detection.py shows what it costs and finds."""
+
 _FACTOR: Final = 1.5
 _MARGIN: Final = 0.01
 
@@ -33,6 +38,9 @@ class Relative:
     """A KPI breaches when it is worse than the flow's own history by more than chance."""
 
     name: ClassVar[str] = "relative"
+
+    def __init__(self, sigmas: float = SIGMAS) -> None:
+        self.sigmas = sigmas
 
     def judge(
         self,
@@ -58,31 +66,33 @@ class Relative:
             if usual is None or kpi.is_floor or value is None:
                 findings.append(against_bound(kpi, value, fixed, "limit"))
             else:
-                bound = usual_bound(kpi, value, usual, baseline.overdispersion(kpi.name))
+                bound = self._bound(kpi, value, usual, baseline)
                 findings.append(against_bound(kpi, value, bound, "from the flow's own history"))
         return summed_up(findings, evidence, limits.min_calls)
 
-    def speaks_against(
-        self, kpi: Kpi, measurement: Measurement, baseline: Baseline, limits: Limits
+    def is_beyond(
+        self, kpi: Kpi, parts: Sequence[Measurement], baseline: Baseline, limits: Limits
     ) -> bool:
-        """Say whether the KPI is worse than usual by enough to matter, whatever chance may do."""
-        value = measurement.values.get(kpi.name)
-        usual = baseline.usual(kpi.name, measurement.window)
+        """Say whether the KPI is worse than usual by more than chance."""
+        value = pooled(kpi, parts)
+        usual = baseline.usual(kpi.name, parts[0].window) if parts else None
         if value is None or usual is None or kpi.is_floor:
-            return beyond_limit(kpi, measurement, baseline, limits)
-        return value.value > worth_finding(kpi, usual)
+            return beyond_limit(kpi, parts, baseline, limits)
+        return value.value > self._bound(kpi, value, usual, baseline)
 
-
-def usual_bound(kpi: Kpi, value: KpiValue, usual: KpiValue, phi: float) -> float:
-    """Return the bound that a flow's history gives for one window."""
-    enough = worth_finding(kpi, usual)
-    if kpi.unit is not Unit.SHARE:
-        return enough
-    centre = usual.value
-    spread = math.sqrt(phi * centre * (1 - centre) / max(value.denominator, 1))
-    return max(centre + _SIGMAS * spread, enough)
-
-
-def worth_finding(kpi: Kpi, usual: KpiValue) -> float:
-    """Return from where on a KPI is worse than usual by enough to matter."""
-    return _FACTOR * usual.value + (_MARGIN if kpi.unit is Unit.SHARE else 0)
+    def _bound(self, kpi: Kpi, value: KpiValue, usual: KpiValue, baseline: Baseline) -> float:
+        centre = foretold(usual) if kpi.unit is Unit.SHARE else usual.value
+        samples = 1 / max(value.denominator, 1) + 1 / max(usual.denominator, 1)
+        match kpi.unit:
+            case Unit.SHARE:
+                phi = baseline.overdispersion(kpi.name)
+                chance = math.sqrt(phi * centre * (1 - centre) * samples)
+                enough = _FACTOR * centre + _MARGIN
+            case Unit.SECONDS:
+                chance = centre * math.sqrt(samples)
+                enough = _FACTOR * centre
+            case Unit.CALLS:
+                # A count of errors in one window: Poisson.
+                chance = math.sqrt(centre)
+                enough = _FACTOR * centre
+        return max(centre + self.sigmas * chance, enough)

@@ -37,11 +37,11 @@ class Threshold:
         findings = findings_of(measurement, evidence, baseline, limits)
         return summed_up(findings, evidence, limits.min_calls)
 
-    def speaks_against(
-        self, kpi: Kpi, measurement: Measurement, baseline: Baseline, limits: Limits
+    def is_beyond(
+        self, kpi: Kpi, parts: Sequence[Measurement], baseline: Baseline, limits: Limits
     ) -> bool:
         """Say whether the KPI lies beyond its limit."""
-        return beyond_limit(kpi, measurement, baseline, limits)
+        return beyond_limit(kpi, parts, baseline, limits)
 
 
 def findings_of(
