@@ -15,11 +15,12 @@ from knowngood.health.kpis import KPIS, Kpi, KpiValue, Unit
 from knowngood.health.measurement import Measurement
 from knowngood.health.windows import Window
 
-LEAST_WINDOWS: Final = 6
-"""Fewer windows of history than this are no baseline: their spread cannot be told."""
-
 LEAST_DAYS: Final = 3
-"""A volume that was seen on fewer days foretells nothing about the next."""
+"""What was seen on fewer days foretells nothing about the next."""
+
+SPACING: Final = 20
+"""Minutes between the windows that an hour's history is read from: enough to see how shares spread,
+and a third of the queries."""
 
 FRESH: Final = timedelta(hours=20)
 """A cell that was read longer ago is of another day."""
@@ -52,15 +53,14 @@ class Spread(BaseModel):
 
 
 class Cell(BaseModel):
-    """One hour's history: pooled KPI values, their spread, and its quietest day."""
+    """One hour's history: pooled KPI values, their spread, and how volume moves in it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     read_at: datetime
-    windows: int
     days: int
-    quietest: float
-    """Calls a second on the quietest day."""
+    rates: Mapping[int, float]
+    """Mean calls a second of the windows that end so many minutes into the hour."""
     values: Mapping[str, KpiValue]
     spread: Mapping[str, Spread]
 
@@ -71,11 +71,13 @@ class Baseline(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     cells: Mapping[str, Cell] = {}
+    today: float | None = None
+    """How busy the flow was before the deployment, as a share of its usual volume, at most 1."""
 
     @property
     def is_usable(self) -> bool:
         """Say whether there is enough history to compare with."""
-        return sum(cell.windows for cell in self.cells.values()) >= LEAST_WINDOWS
+        return any(cell.days >= LEAST_DAYS for cell in self.cells.values())
 
     def lacks(self, at: datetime, now: datetime) -> bool:
         """Say whether the hour of `at` is still to be read."""
@@ -84,7 +86,7 @@ class Baseline(BaseModel):
 
     def with_hour(self, at: datetime, history: Sequence[Measurement], now: datetime) -> "Baseline":
         """Return the baseline with the hour of `at` read anew from windows of earlier days."""
-        cells = dict(self.cells) | {str(Hour.of(at)): _cell(history, now)}
+        cells = dict(self.cells) | {str(Hour.of(at)): _cell(at, history, now)}
         newest = sorted(cells.items(), key=lambda item: item[1].read_at)[-KEPT_CELLS:]
         return Baseline(cells=dict(newest))
 
@@ -93,7 +95,7 @@ class Baseline(BaseModel):
         if not self.is_usable:
             return None
         cell = self.cells.get(str(Hour.of(window.start)))
-        if cell is not None and kpi in cell.values:
+        if cell is not None and cell.days >= LEAST_DAYS and kpi in cell.values:
             return cell.values[kpi]
         found = [each.values[kpi] for each in self.cells.values() if kpi in each.values]
         pools = {each.name: each for each in KPIS}
@@ -105,22 +107,32 @@ class Baseline(BaseModel):
         freedom = sum(spread.freedom for spread in spreads)
         return max(1.0, sum(s.statistic for s in spreads) / freedom) if freedom else 1.0
 
-    def expected_calls(self, window: Window) -> float | None:
-        """Return the calls that even the quietest remembered day had at this hour.
+    def on(self, today: float | None) -> "Baseline":
+        """Return the baseline for a day that is so busy."""
+        return self.model_copy(update={"today": today})
 
-        None where too few days were seen to foretell it.
+    def expected_calls(self, window: Window) -> float | None:
+        """Return the calls that a window has when nothing is wrong; None where nobody can say.
+
+        They are the usual ones at this time of the day, fewer on a day that was quieter than usual
+        before the deployment already: a holiday is no collapse.
         """
         cell = self.cells.get(str(Hour.of(window.start)))
-        if cell is None or cell.days < LEAST_DAYS:
+        if cell is None or cell.days < LEAST_DAYS or self.today is None:
             return None
-        return cell.quietest * window.seconds
+        at = _minutes_into(window.start, window)
+        # Volume may jump between two samples, as where a flow opens: the lower one is certain.
+        near = [rate for minute, rate in cell.rates.items() if abs(minute - at) < SPACING]
+        return min(near) * self.today * window.seconds if near else None
 
 
-def _cell(history: Sequence[Measurement], now: datetime) -> Cell:
+def _cell(hour: datetime, history: Sequence[Measurement], now: datetime) -> Cell:
     usable = [m for m in history if m.complete and m.volume is not None]
     values: dict[str, KpiValue] = {}
     spread: dict[str, Spread] = {}
     for kpi in KPIS:
+        if kpi.is_floor:
+            continue
         told = _without_worst_day(kpi, [m for m in usable if kpi.name in m.values])
         if not told:
             continue
@@ -128,12 +140,10 @@ def _cell(history: Sequence[Measurement], now: datetime) -> Cell:
         values[kpi.name] = kpi.pool(found)
         if kpi.unit is Unit.SHARE:
             spread[kpi.name] = _spread(values[kpi.name].value, found)
-    days, quietest = _quietest(usable)
     return Cell(
         read_at=now,
-        windows=len(usable),
-        days=days,
-        quietest=quietest,
+        days=len({m.window.start.date() for m in usable}),
+        rates=_rates(hour, usable),
         values=values,
         spread=spread,
     )
@@ -144,20 +154,26 @@ def _without_worst_day(kpi: Kpi, history: Sequence[Measurement]) -> Sequence[Mea
     days: defaultdict[date, list[KpiValue]] = defaultdict(list)
     for measurement in history:
         days[measurement.window.start.date()].append(measurement.values[kpi.name])
-    if kpi.is_floor or len(days) <= LEAST_DAYS:
+    if len(days) <= LEAST_DAYS:
         return history
     worst = max(days, key=lambda day: kpi.pool(days[day]).value)
     return [m for m in history if m.window.start.date() != worst]
 
 
-def _quietest(history: Sequence[Measurement]) -> tuple[int, float]:
-    calls: defaultdict[date, float] = defaultdict(float)
-    seconds: defaultdict[date, float] = defaultdict(float)
+def _rates(hour: datetime, history: Sequence[Measurement]) -> Mapping[int, float]:
+    calls: defaultdict[int, float] = defaultdict(float)
+    seconds: defaultdict[int, float] = defaultdict(float)
     for measurement in history:
-        day = measurement.window.start.date()
-        calls[day] += measurement.volume or 0
-        seconds[day] += measurement.window.seconds
-    return len(calls), min((calls[day] / seconds[day] for day in calls), default=0.0)
+        minute = _minutes_into(hour, measurement.window)
+        calls[minute] += measurement.volume or 0
+        seconds[minute] += measurement.window.seconds
+    return {minute: calls[minute] / seconds[minute] for minute in calls}
+
+
+def _minutes_into(hour: datetime, window: Window) -> int:
+    """Return how long after the full hour, of whatever day, a window ends."""
+    minutes = 60 * (window.end.hour - hour.hour) + window.end.minute
+    return (minutes + 720) % 1_440 - 720
 
 
 def _spread(share: float, counted: Sequence[KpiValue]) -> Spread:

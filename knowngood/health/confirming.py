@@ -44,6 +44,7 @@ def is_sustained(watch: Watch, parts: Sequence[Measurement], baseline: Baseline)
     if watch.limits.consecutive_breaches == 1:
         return True
     policy = policy_named(watch.policy)
+    baseline = baseline.on(watch.today.share if watch.today else None)
     told = [_comparable(part, watch.window) for part in parts if part.volume is not None]
     rests = list(_without_a_stretch(told, timedelta(seconds=watch.interval)))
     return any(

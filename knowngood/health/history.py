@@ -1,17 +1,19 @@
 """Which windows of earlier days tell what is usual at an hour, and how they are read."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
+from statistics import fmean
 from typing import Final
 
 from knowngood.genesys.port import FlowGateway
-from knowngood.health.baseline import Hour
+from knowngood.health.baseline import LEAST_DAYS, SPACING, Hour
 from knowngood.health.measurement import Measurement, measured
 from knowngood.health.windows import Window, latest_window
 
-_SAMPLES: Final = 4
-"""Windows read from each hour: enough to see how shares spread, and a third of the queries."""
+_LEAST_CALLS: Final = 30
+"""Fewer calls than this in the hour before a deployment do not tell how busy the day is."""
 
 
 def windows_before(at: datetime, *, days: int, interval: float, length: float) -> Sequence[Window]:
@@ -20,18 +22,27 @@ def windows_before(at: datetime, *, days: int, interval: float, length: float) -
     Weekdays stand for weekdays, weekends for weekends (UTC). `length` is the measurement's own,
     in seconds, for shares spread differently over longer windows.
     """
-    kind = Hour.of(at)
     hour = at.replace(minute=0, second=0, microsecond=0)
-    found: list[Window] = []
-    day = hour
-    while len(found) < days * _SAMPLES:
+    return [
+        window
+        for day in islice(_days_like(hour), days)
+        # Of long intervals several samples are one.
+        for window in dict.fromkeys(
+            latest_window(
+                day + timedelta(minutes=minute), interval=interval, length=length, delay=0
+            )
+            for minute in range(0, 61, SPACING)
+        )
+    ]
+
+
+def _days_like(at: datetime) -> Iterator[datetime]:
+    """Yield the same time on earlier days of the same kind, the newest first."""
+    day = at
+    while True:
         day -= timedelta(days=1)
-        if Hour.of(day) != kind:
-            continue
-        for sample in range(_SAMPLES):
-            ends = day + timedelta(hours=sample / _SAMPLES, seconds=interval)
-            found.append(latest_window(ends, interval=interval, length=length, delay=0))
-    return found
+        if Hour.of(day) == Hour.of(at):
+            yield day
 
 
 def read_history(
@@ -50,3 +61,28 @@ def read_history(
             told = measured(row, flow_id=flow_id, window=window, source=gateway.dialect)
             found[flow_id].append(told)
     return found
+
+
+def read_today(
+    gateway: FlowGateway, flow_ids: Sequence[str], hour: Window, *, days: int
+) -> Mapping[str, float | None]:
+    """Return how busy flows were in an hour, as a share of the same hour on earlier days.
+
+    At most 1: a burst is no busy day. None where too few days or calls tell it.
+
+    Raises:
+        KnowngoodError: analytics does not answer; nothing is known then.
+    """
+    windows = [
+        Window(start=start, end=start + (hour.end - hour.start))
+        for start in islice(_days_like(hour.start), days)
+    ]
+    told = read_history(gateway, flow_ids, [hour, *windows])
+    return {flow_id: _busyness(*told[flow_id]) for flow_id in flow_ids}
+
+
+def _busyness(today: Measurement, *earlier: Measurement) -> float | None:
+    usual = [each.volume for each in earlier if each.volume is not None]
+    if today.volume is None or len(usual) < LEAST_DAYS or fmean(usual) < _LEAST_CALLS:
+        return None
+    return min(1.0, today.volume / fmean(usual))

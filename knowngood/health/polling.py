@@ -96,7 +96,7 @@ class Polling:
         now = utc(self.store.time())
         due, restoring = self._load(watch_ids, now)
         answers = ask(self.gateway, due)
-        due = self._without_limited(due, answers, now)
+        due = self.usual.of_today(self._without_limited(due, answers, now))
         baselines = self.usual.of(due, now)
         judged = [
             found

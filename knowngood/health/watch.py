@@ -17,6 +17,8 @@ from knowngood.health.windows import Window, latest_window, next_due, since
 KEPT_POLLS: Final = 48
 """Polls that a watch remembers: four hours of five-minute windows."""
 
+_HOUR: Final = 3_600.0
+
 _COVERED: Final = 0.5
 """A version passes when at least this share of its windows was judged ok."""
 
@@ -28,6 +30,15 @@ class Decision(StrEnum):
     TRIP = "trip"
     PASS = "pass"  # noqa: S105 - a verdict, no secret
     INCONCLUSIVE = "end_inconclusive"
+
+
+class Today(BaseModel):
+    """How busy a flow was before a time, as a share of what is usual; None: nobody can say."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    until: datetime
+    share: float | None
 
 
 class Watch(BaseModel):
@@ -58,6 +69,8 @@ class Watch(BaseModel):
     polls: tuple[Poll, ...] = ()
     blind_since: datetime | None = None
     """Since when analytics tells nothing, though calls are to be expected."""
+    today: Today | None = None
+    """How busy the flow was before the deployment; None: not read yet."""
     held: str = ""
     """Why the last trip did not roll back."""
     rollback_id: str | None = None
@@ -76,6 +89,16 @@ def window_for(watch: Watch, now: datetime) -> Window | None:
     return since(window, watch.started)
 
 
+def hour_before(watch: Watch, window: Window) -> Window:
+    """Return the hour that tells how busy today is: before the deployment.
+
+    A standing watch, which has none, looks at the hour before the one that is measured.
+    """
+    hour = window.start.replace(minute=0, second=0, microsecond=0)
+    until = hour if watch.standing else watch.started
+    return latest_window(until, interval=watch.interval, length=_HOUR, delay=0)
+
+
 def advance(
     watch: Watch,
     measurement: Measurement | None,
@@ -89,6 +112,7 @@ def advance(
     `source_error` says that analytics did not answer: that is never a breach. A missing
     measurement without it is inconclusive, and so is a window that has no data.
     """
+    baseline = baseline.on(watch.today.share if watch.today else None)
     judgement = _judged(watch, measurement, baseline, source_error)
     breaches = breaches_after(watch.breaches, judgement.verdict)
     blind = _is_blind(watch, judgement, measurement, baseline)

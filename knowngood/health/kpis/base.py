@@ -68,9 +68,9 @@ class Kpi(ABC):
         """Return the limit from the settings; None: not judged unless a watch gives a limit."""
 
     def bound(self, limit: float, expected_calls: float | None) -> float | None:
-        """Turn the limit into the bound for one window; None: it cannot be judged here.
+        """Turn the limit into the bound; None: it cannot be judged here.
 
-        `expected_calls` is the volume that the flow's own history foretells for the window, or
+        `expected_calls` is the volume that the flow's own history foretells for what is judged, or
         None without a history.
         """
         del expected_calls

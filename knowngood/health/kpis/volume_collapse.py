@@ -1,6 +1,7 @@
 """Volume collapse: a flow that loses its calls, which the guide's volume gate would hide."""
 
 import math
+from collections.abc import Sequence
 
 from knowngood.genesys.port import FlowCounts
 from knowngood.health.kpis.base import Kpi, KpiValue, Missing, Unit, offered
@@ -8,7 +9,7 @@ from knowngood.settings import Settings
 
 
 class VolumeCollapse(Kpi):
-    """Calls in the window, against a share of what the flow's own history foretells.
+    """Calls of the windows together, against a share of what the flow's own history foretells.
 
     A window without any data is not zero calls: that stays inconclusive.
     """
@@ -22,6 +23,9 @@ class VolumeCollapse(Kpi):
     def measure(self, counts: FlowCounts) -> KpiValue | None:  # noqa: D102
         calls = offered(counts)
         return None if calls is None else KpiValue(numerator=calls, denominator=1)
+
+    def pool(self, values: Sequence[KpiValue]) -> KpiValue:  # noqa: D102
+        return KpiValue(numerator=sum(v.numerator for v in values), denominator=1)
 
     def default_limit(self, settings: Settings) -> float | None:  # noqa: D102
         return settings.health_min_volume_share

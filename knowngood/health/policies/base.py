@@ -1,11 +1,11 @@
 """What a policy is, and how evidence is gathered while few people call."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar, Final, NamedTuple, Protocol
 
 from knowngood.health.baseline import Baseline
 from knowngood.health.judgement import Finding, Judgement, KpiVerdict, Poll, Verdict
-from knowngood.health.kpis import KPIS, Kpi, KpiValue, Missing
+from knowngood.health.kpis import Kpi, KpiValue, Missing
 from knowngood.health.limits import Limits
 from knowngood.health.measurement import Measurement
 
@@ -36,11 +36,10 @@ class Policy(Protocol):
 
 
 class Evidence(NamedTuple):
-    """KPI values pooled over `windows` windows, and their volume."""
+    """Windows that are judged together, the newest first, and their volume."""
 
-    values: Mapping[str, KpiValue]
+    parts: Sequence[Measurement]
     volume: int
-    windows: int
 
 
 def gathered(measurement: Measurement, former: Sequence[Poll], min_calls: int) -> Evidence:
@@ -61,13 +60,7 @@ def gathered(measurement: Measurement, former: Sequence[Poll], min_calls: int) -
         if told.complete and told.volume is not None:
             pool.append(told)
             volume += told.volume
-    values = {}
-    for kpi in KPIS:
-        found = [m.values[kpi.name] for m in pool if kpi.name in m.values]
-        # A floor on volume looks at the newest window alone.
-        if found:
-            values[kpi.name] = found[0] if kpi.is_floor else kpi.pool(found)
-    return Evidence(values, volume, len(pool))
+    return Evidence(pool, volume)
 
 
 def without_evidence(measurement: Measurement) -> Judgement | None:
@@ -81,23 +74,24 @@ def without_evidence(measurement: Measurement) -> Judgement | None:
     return None
 
 
-def beyond_limit(
+def against_limit(
     kpi: Kpi, parts: Sequence[Measurement], baseline: Baseline, limits: Limits
-) -> bool:
-    """Say whether one KPI, over all parts, lies beyond its fixed limit.
-
-    A KPI without calls or without a limit does not.
-    """
-    value = pooled(kpi, parts)
-    limit = limits.kpis.get(kpi.name)
-    if value is None or limit is None:
-        return False
+) -> Finding:
+    """Hold one KPI, over all parts, against its fixed limit."""
+    value, limit = pooled(kpi, parts), limits.kpis[kpi.name]
     if not kpi.is_floor:
-        return kpi.is_breach(value.value, limit)
+        return against_bound(kpi, value, limit, "limit")
     expected = [baseline.expected_calls(part.window) for part in parts]
     known = [calls for calls in expected if calls is not None]
     bound = kpi.bound(limit, sum(known)) if len(known) == len(expected) else None
-    return bound is not None and kpi.is_breach(value.numerator, bound)
+    return against_bound(kpi, value, bound, f"{limit:.0%} of what is usual, or chance")
+
+
+def beyond_limit(
+    kpi: Kpi, parts: Sequence[Measurement], baseline: Baseline, limits: Limits
+) -> bool:
+    """Say whether one KPI, over all parts, lies beyond its fixed limit."""
+    return against_limit(kpi, parts, baseline, limits).verdict is KpiVerdict.BREACH
 
 
 def pooled(kpi: Kpi, parts: Sequence[Measurement]) -> KpiValue | None:
@@ -153,7 +147,7 @@ def summed_up(findings: Sequence[Finding], evidence: Evidence, min_calls: int) -
         verdict, why = Verdict.BREACH, "; ".join(f"{f.kpi}: {f.why}" for f in breached)
     elif evidence.volume < min_calls:
         verdict = Verdict.INCONCLUSIVE
-        why = f"{evidence.volume} calls in {evidence.windows} windows, fewer than {min_calls}"
+        why = f"{evidence.volume} calls in {len(evidence.parts)} windows, fewer than {min_calls}"
     elif unsure or not findings:
         verdict, why = Verdict.INCONCLUSIVE, "; ".join(f"{f.kpi}: {f.why}" for f in unsure)
     else:
@@ -162,5 +156,5 @@ def summed_up(findings: Sequence[Finding], evidence: Evidence, min_calls: int) -
         verdict=verdict,
         findings=tuple(findings),
         why=why or "no KPI has a limit",
-        windows=evidence.windows,
+        windows=len(evidence.parts),
     )

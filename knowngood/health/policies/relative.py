@@ -19,6 +19,7 @@ from knowngood.health.limits import Limits
 from knowngood.health.measurement import Measurement
 from knowngood.health.policies.base import (
     against_bound,
+    against_limit,
     beyond_limit,
     foretold,
     gathered,
@@ -53,18 +54,16 @@ class Relative:
         if (nothing := without_evidence(measurement)) is not None:
             return nothing
         evidence = gathered(measurement, former, limits.min_calls)
-        expected = baseline.expected_calls(measurement.window)
         findings: list[Finding] = []
         for kpi in KPIS:
             if kpi.name not in limits.kpis:
                 continue
             if evidence.volume < limits.min_calls and kpi.needs_volume:
                 continue
-            value = evidence.values.get(kpi.name)
+            value = pooled(kpi, evidence.parts)
             usual = baseline.usual(kpi.name, measurement.window)
-            fixed = kpi.bound(limits.kpis[kpi.name], expected)
             if usual is None or kpi.is_floor or value is None:
-                findings.append(against_bound(kpi, value, fixed, "limit"))
+                findings.append(against_limit(kpi, evidence.parts, baseline, limits))
             else:
                 bound = self._bound(kpi, value, usual, baseline)
                 findings.append(against_bound(kpi, value, bound, "from the flow's own history"))

@@ -69,9 +69,7 @@ class Statistical:
         # Fixed limits for what has no sum, on evidence gathered as they need it.
         summed = {finding.kpi for finding in sums}
         evidence = gathered(measurement, former, limits.min_calls)
-        rest = [
-            f for f in findings_of(measurement, evidence, baseline, limits) if f.kpi not in summed
-        ]
+        rest = [f for f in findings_of(evidence, baseline, limits) if f.kpi not in summed]
         judged = summed_up([*sums, *rest], evidence, limits.min_calls)
         if judged.verdict is Verdict.BREACH:
             rise = max(_rise(kpi, former) for kpi in judged.breached)

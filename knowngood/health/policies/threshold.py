@@ -10,7 +10,7 @@ from knowngood.health.limits import Limits
 from knowngood.health.measurement import Measurement
 from knowngood.health.policies.base import (
     Evidence,
-    against_bound,
+    against_limit,
     beyond_limit,
     gathered,
     summed_up,
@@ -34,7 +34,7 @@ class Threshold:
         if (nothing := without_evidence(measurement)) is not None:
             return nothing
         evidence = gathered(measurement, former, limits.min_calls)
-        findings = findings_of(measurement, evidence, baseline, limits)
+        findings = findings_of(evidence, baseline, limits)
         return summed_up(findings, evidence, limits.min_calls)
 
     def is_beyond(
@@ -44,18 +44,10 @@ class Threshold:
         return beyond_limit(kpi, parts, baseline, limits)
 
 
-def findings_of(
-    measurement: Measurement, evidence: Evidence, baseline: Baseline, limits: Limits
-) -> list[Finding]:
+def findings_of(evidence: Evidence, baseline: Baseline, limits: Limits) -> list[Finding]:
     """Return each judged KPI's finding; below the minimum volume only what needs none."""
-    expected = baseline.expected_calls(measurement.window)
     return [
-        against_bound(
-            kpi,
-            evidence.values.get(kpi.name),
-            kpi.bound(limits.kpis[kpi.name], expected),
-            "limit" if not kpi.is_floor else "share of the usual calls at this hour",
-        )
+        against_limit(kpi, evidence.parts, baseline, limits)
         for kpi in KPIS
         if kpi.name in limits.kpis and (evidence.volume >= limits.min_calls or not kpi.needs_volume)
     ]
