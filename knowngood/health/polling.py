@@ -130,8 +130,11 @@ class Polling:
         restoring: list[tuple[Watch, Run]] = []
         for watch_id in watch_ids:
             watch, run = found.get(watch_id), runs.get(watch_id)
-            if watch is None or run is None:
+            if run is None or (watch is None and run.position > 0):
                 self.endings.lost(watch_id, run, watch, now)
+            elif watch is None:
+                # It is not put on yet.
+                continue
             elif run.state.terminal:
                 self.watches.end(watch)
             elif is_unlisted(watch, run, self.settings):
