@@ -28,6 +28,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from knowngood.errors import Refused
+from knowngood.genesys.callers import ActionInputs, CallersByFlow
 from knowngood.genesys.regions import Region, region_named
 
 Rate = Annotated[float, Field(ge=0, le=1)]
@@ -108,7 +109,7 @@ class Settings(BaseSettings):
     )
     worker_pool: Literal["prefork", "threads"] = "prefork"
 
-    genesys_api: Literal["guide"] = "guide"
+    genesys_api: Literal["guide", "platform"] = "guide"
     genesys_region: Annotated[str | None, AfterValidator(_known_region)] = None
     genesys_base_url: HttpUrl | None = None
     genesys_login_url: HttpUrl | None = None
@@ -116,6 +117,12 @@ class Settings(BaseSettings):
     genesys_client_secret: SecretStr | None = None
     genesys_connect_timeout: PositiveFloat = 3.0
     genesys_read_timeout: PositiveFloat = 10.0
+    genesys_callers: CallersByFlow = Field(
+        default_factory=dict, description="platform: whose callers count for a flow, as JSON"
+    )
+    genesys_test_actions: ActionInputs = Field(
+        default_factory=dict, description="platform: data actions safe to execute, with their input"
+    )
 
     safe_window: PositiveFloat = 86_400
     stable_tags: Words = ("v_stable", "v_hotfix")

@@ -161,6 +161,8 @@ class Application:
 
     def _record(self, call: Call, route: Route | None) -> Entry:
         flow = call.params.get("flow") or call.query.get("flow") or call.query.get("flowId")
+        if flow is None and route is not None and route.job == "dependency":
+            flow = call.query.get("id")
         version = call.params.get("version") or call.query.get("version")
         entry = Entry(
             seq=0,
@@ -303,6 +305,14 @@ def _name_target(entry: Entry, body: dict[str, Any]) -> None:
         entry.version = chosen
     if entry.flow is None and isinstance(body.get("flow") or body.get("flowId"), str):
         entry.flow = body.get("flow") or body.get("flowId")
+    if entry.flow is None and isinstance(body.get("filter"), dict):
+        asked = body["filter"].get("predicates") or []
+        flows = {
+            each.get("value")
+            for each in asked
+            if isinstance(each, dict) and each.get("dimension") == "flowId"
+        }
+        entry.flow = flows.pop() if len(flows) == 1 else None
 
 
 def _injected(rule: Rule, correlation_id: str) -> Answer:

@@ -160,6 +160,14 @@ class SimulatorControl:
         """Make a data action answer 404."""
         return self._ask("DELETE", f"/actions/{action}")
 
+    def put_resource(self, kind: str, resource: str, *, name: str | None = None) -> Json:
+        """Create one of the prompts, schedules or datatables."""
+        return self._ask("PUT", f"/resources/{kind}/{resource}", {"name": name})
+
+    def delete_resource(self, kind: str, resource: str) -> Json:
+        """Make one of the prompts, schedules or datatables answer 404."""
+        return self._ask("DELETE", f"/resources/{kind}/{resource}")
+
     def put_endpoint(self, name: str, *, status: int = 200) -> Json:
         """Set what GET /outside/{name} answers."""
         return self._ask("PUT", f"/endpoints/{name}", {"status": status})

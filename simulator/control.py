@@ -93,6 +93,8 @@ def control_app(simulator: "Simulator") -> Starlette:
         ("DELETE", "/control/queues/{id}", _delete_queue),
         ("PUT", "/control/actions/{id}", _put_action),
         ("DELETE", "/control/actions/{id}", _delete_action),
+        ("PUT", "/control/resources/{kind}/{id}", _put_resource),
+        ("DELETE", "/control/resources/{kind}/{id}", _delete_resource),
         ("PUT", "/control/endpoints/{id}", _put_endpoint),
         ("PUT", "/control/testcall", _put_test_call),
         ("GET", "/control/executions", lambda s, _: {"executions": s.org.executions}),
@@ -396,6 +398,19 @@ def _put_action(simulator: "Simulator", ask: Ask) -> Json:
 
 def _delete_action(simulator: "Simulator", ask: Ask) -> Json:
     return {"deleted": simulator.org.actions.pop(ask.params["id"], None) is not None}
+
+
+def _put_resource(simulator: "Simulator", ask: Ask) -> Json:
+    kind, resource = ask.params["kind"], ask.params["id"]
+    if kind not in {"prompts", "schedules", "datatables"}:
+        raise ValueError(f"kind is prompts, schedules or datatables, not {kind!r}")
+    simulator.org.resources[kind][resource] = str(ask.body.get("name") or resource)
+    return {"kind": kind, "id": resource}
+
+
+def _delete_resource(simulator: "Simulator", ask: Ask) -> Json:
+    found = simulator.org.resources[ask.params["kind"]].pop(ask.params["id"], None)
+    return {"deleted": found is not None}
 
 
 def _put_endpoint(simulator: "Simulator", ask: Ask) -> Json:

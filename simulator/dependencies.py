@@ -6,7 +6,7 @@ from simulator.listing import listing
 from simulator.org import Dependency, Org
 from simulator.wire import Answer, Call, Refusal, Route
 
-_TRACKED = frozenset({"QUEUE", "DATAACTION"})
+_KINDS = {"USERPROMPT": "prompts", "SCHEDULE": "schedules", "DATATABLE": "datatables"}
 
 
 def consumed_resources(org: Org, call: Call) -> Answer:
@@ -14,23 +14,24 @@ def consumed_resources(org: Org, call: Call) -> Answer:
     flow = org.flow(call.required("id"))
     version_id = call.required("version")
     call.required("objectType")
-    version = flow.version(version_id) if flow and not flow.deleted else None
+    if flow is not None and flow.deleted:
+        raise Refusal(410, "architect.flow.deleted", "Flow has been deleted.")
+    version = flow.version(version_id) if flow else None
     if version is None:
         raise Refusal(404, "not.found", "Could not find the object with this id and version.")
     if org.settings.dependency_tracking_rebuilding:
         return Answer(206, listing(call, [], dict))
     wanted = set(filter(None, call.query.get("resourceType", "").split(",")))
     used = [
-        d for d in version.dependencies if d.type in _TRACKED and (not wanted or d.type in wanted)
+        d for d in version.dependencies if d.type != "ENDPOINT" and (not wanted or d.type in wanted)
     ]
 
     def entity(dependency: Dependency) -> dict[str, Any]:
-        known = org.queues if dependency.type == "QUEUE" else org.actions
         return {
             "id": dependency.id,
             "name": dependency.name,
             "type": dependency.type,
-            "deleted": dependency.id not in known,
+            "deleted": not _exists(org, dependency),
             "updated": False,
             "stateUnknown": False,
         }
@@ -38,10 +39,30 @@ def consumed_resources(org: Org, call: Call) -> Answer:
     return Answer(200, listing(call, used, entity))
 
 
+def _exists(org: Org, dependency: Dependency) -> bool:
+    if dependency.type.endswith("FLOW"):
+        flow = org.flow(dependency.id)
+        return flow is not None and not flow.deleted
+    if dependency.type == "QUEUE":
+        return dependency.id in org.queues
+    if dependency.type == "DATAACTION":
+        return dependency.id in org.actions
+    return dependency.id in org.resources[_KINDS.get(dependency.type, "others")]
+
+
 def build_status(org: Org, _: Call) -> Answer:
     """GET whether dependency tracking is complete."""
     rebuilding = org.settings.dependency_tracking_rebuilding
     return Answer(200, {"status": "BUILDINPROGRESS" if rebuilding else "OPERATIONAL"})
+
+
+def read_resource(org: Org, call: Call) -> Answer:
+    """GET a prompt, a schedule or a datatable."""
+    kind, resource_id = call.path.split("/")[-2:]
+    name = org.resources[kind].get(resource_id)
+    if name is None:
+        raise Refusal(404, "not.found", f"Unable to find {resource_id} among the {kind}.")
+    return Answer(200, {"id": resource_id, "name": name, "selfUri": call.path})
 
 
 def read_action(org: Org, call: Call) -> Answer:
@@ -98,6 +119,27 @@ ROUTES = [
         "dependency",
         build_status,
         ("architect:dependencyTracking:view",),
+    ),
+    Route(
+        "GET",
+        "/api/v2/architect/prompts/{resource}",
+        "dependency",
+        read_resource,
+        ("architect:userPrompt:view",),
+    ),
+    Route(
+        "GET",
+        "/api/v2/architect/schedules/{resource}",
+        "dependency",
+        read_resource,
+        ("routing:schedule:view",),
+    ),
+    Route(
+        "GET",
+        "/api/v2/flows/datatables/{resource}",
+        "dependency",
+        read_resource,
+        ("architect:datatable:view",),
     ),
     Route(
         "GET",

@@ -6,7 +6,7 @@ import math
 import re
 import uuid
 from bisect import bisect_right
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +15,12 @@ from simulator.clock import Clock
 from simulator.traffic import Quality, Traffic
 
 _TAG = re.compile(r"\bv_[a-z][a-z0-9_]*\b")
+_MANIFEST = {
+    "DATAACTION": "dataAction",
+    "USERPROMPT": "userPrompt",
+    "INBOUNDCALLFLOW": "inboundCallFlow",
+    "COMMONMODULEFLOW": "commonModuleFlow",
+}
 _NUMBERED = re.compile(r"^(\d+)(?:\.\d+)?$")
 
 
@@ -313,6 +319,7 @@ class Org:
         self.queues: dict[str, str] = {}
         self.endpoints: dict[str, dict[str, Any]] = {}
         self.actions: dict[str, dict[str, Any]] = {}
+        self.resources: defaultdict[str, dict[str, str]] = defaultdict(dict)
         self.test_call: dict[str, Any] = {}
         self.failures: list[PublishFailure] = []
         self.executions: list[dict[str, Any]] = []
@@ -493,10 +500,10 @@ class Org:
 
 def manifest(dependencies: list[Dependency]) -> dict[str, list[dict[str, Any]]]:
     """The `manifest` of an exported configuration: used entities by kind."""
-    kinds = {"QUEUE": "queue", "DATAACTION": "dataAction", "ENDPOINT": "endpoint"}
     listing: dict[str, list[dict[str, Any]]] = {}
     for dependency in dependencies:
         entry = dependency.entry()
         entry.pop("type")
-        listing.setdefault(kinds.get(dependency.type, dependency.type.lower()), []).append(entry)
+        kind = _MANIFEST.get(dependency.type, dependency.type.lower())
+        listing.setdefault(kind, []).append(entry)
     return listing

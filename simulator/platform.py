@@ -190,6 +190,8 @@ def publish(org: Org, call: Call) -> Answer:
         if flow.publication.version_id == version.id:
             org.breach("repeated_publishes", flow, version.id)
         raise Refusal(409, "conflict", _CONFLICT)
+    if flow.operation is not None and call.now < flow.operation.done_at:
+        raise Refusal(409, "conflict", _CONFLICT)
     operation = org.publish(flow, version.id, actor)
     body = operation_json(operation, call.now, just_started=True)
     return Answer(org.settings.publish_status, body, effect=True, version=version.id)

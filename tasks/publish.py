@@ -17,8 +17,11 @@ def publish(ctx: StepContext) -> StepResult:
     target = str(run.target_version)
     flow = ctx.gateway.read_flow(run.flow_id, history=False)
     match progress_of(flow, run):
-        case Progress.LIVE | Progress.PUBLISHING as progress:
-            return StepResult({"already": progress.name.lower()})
+        case Progress.LIVE:
+            return StepResult({"already": "live"})
+        case Progress.PUBLISHING:
+            under_way = flow.operation.operation_id if flow.operation else None
+            return StepResult({"already": "publishing", "operation": under_way})
         case Progress.UNTOUCHED if ctx.gateway.activation_is_a_write:
             raise FlowMoved(
                 f"version {target} was activated, but the flow shows {run.from_version} again",

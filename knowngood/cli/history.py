@@ -69,7 +69,11 @@ def read_history(flow_id: str) -> History:
     registry = parts.registry()
     verdicts = registry.verdicts(flow_id)
     baselines = [record.active_version_id for record in registry.list(flow_id)]
-    drafts = {record.snapshot_version_id for record in registry.list(flow_id)}
+    drafts = {
+        record.snapshot_version_id
+        for record in registry.list(flow_id)
+        if record.snapshot_version_id != record.active_version_id
+    }
 
     def notes(version: Version) -> tuple[str, ...]:
         found = {

@@ -14,6 +14,7 @@ from knowngood.settings import Settings
 
 _ADAPTERS: Final[Mapping[str, str]] = {
     "guide": "knowngood.genesys.guide:GuideGateway",
+    "platform": "knowngood.genesys.platform.gateway:PlatformGateway",
 }
 
 
@@ -44,5 +45,6 @@ def connect(
     tokens = TokenSource(http, region.login, client_id, secret, cache, clock=clock or time.time)
     transport = Transport(http, region.api, tokens, limiter or NoLimit())
     module, name = _ADAPTERS[settings.genesys_api].split(":")
-    adapter = cast("Callable[[Transport], FlowGateway]", getattr(import_module(module), name))
-    return adapter(transport)
+    adapter = getattr(import_module(module), name)
+    make = cast("Callable[[Transport, Settings], FlowGateway]", adapter.of)
+    return make(transport, settings)

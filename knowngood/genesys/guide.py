@@ -5,8 +5,8 @@ version; after the POST it shows PUBLISHING and then PUBLISHED. Source: GUIDE, "
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from typing import ClassVar, Final
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar, Final, Self
 
 from pydantic import AwareDatetime, BaseModel, Field
 
@@ -21,11 +21,13 @@ from knowngood.genesys.port import (
     Flow,
     FlowCounts,
     Holder,
+    Probe,
     SavedVersion,
     Version,
     VersionStatus,
 )
 from knowngood.genesys.transport import Transport
+from knowngood.settings import Settings
 
 _FLOWS: Final = "/api/v2/architect/flows"
 
@@ -98,6 +100,12 @@ class GuideGateway:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
+    @classmethod
+    def of(cls, transport: Transport, settings: Settings) -> Self:
+        """Make the gateway; this dialect has no settings of its own."""
+        del settings
+        return cls(transport)
+
     def read_flow(self, flow_id: str, *, history: bool = True) -> Flow:
         """Read a flow; the guide's answer always holds its history."""
         flow = self._transport.read(_Flow, f"{_FLOWS}/{flow_id}")
@@ -107,7 +115,6 @@ class GuideGateway:
             name=flow.name,
             active=active,
             versions=tuple(version.told() for version in flow.versions) if history else (),
-            publishing=active is not None and active.status is VersionStatus.PUBLISHING,
         )
 
     def read_lock(self, flow_id: str) -> Holder | None:
@@ -189,6 +196,31 @@ class GuideGateway:
             for row in self._transport.read(_Summaries, path, query=window).data:
                 found[flow_id] = _counts(row, flow_id, start, end)
         return found
+
+    def probes(self, flow_id: str | None) -> Sequence[Probe]:
+        """List harmless calls on a flow; the guide's API cannot name one by itself."""
+        if flow_id is None:
+            return []
+        end = datetime.now(UTC).replace(microsecond=0)
+
+        def flow() -> str:
+            found = self.read_flow(flow_id)
+            live = f"version {found.active.version_id} is active" if found.active else "none is"
+            return f"{found.name}: {live}, of {len(found.versions)}"
+
+        def lock() -> str:
+            holder = self.read_lock(flow_id)
+            return f"locked by {holder}" if holder else "nobody holds it"
+
+        def analytics() -> str:
+            found = self.count([flow_id], end - timedelta(minutes=1), end).get(flow_id)
+            return f"{found.total_calls if found else 'no'} calls in the last minute"
+
+        return [
+            Probe("flow", flow, ("architect:flow:view",)),
+            Probe("lock", lock, ("architect:flow:view",)),
+            Probe("flow analytics", analytics, ("analytics:flowAggregate:view",)),
+        ]
 
     def close(self) -> None:
         """Close pooled connections."""

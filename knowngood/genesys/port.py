@@ -9,7 +9,7 @@ All times are UTC; all durations are in seconds. Every method raises the classes
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -49,11 +49,32 @@ class Holder(_Frozen):
         return f"{self.kind} {self.name or self.id}"
 
 
+class Operation(_Frozen):
+    """The last asynchronous operation on a flow, by anyone, where the API tells of it."""
+
+    operation_id: str
+    action: str = Field(description="as Genesys names it: PUBLISH, CHECKIN, VALIDATE, …")
+    by: str
+    own: bool = Field(description="started by the OAuth client that asks")
+    complete: bool
+    failure: str | None = Field(default=None, description="why it failed, once it has")
+
+    @property
+    def is_publish(self) -> bool:
+        """Say whether it makes a version live."""
+        return self.action == "PUBLISH"
+
+    def __str__(self) -> str:
+        return f"{self.action} by {self.by}"
+
+
 class Flow(_Frozen):
     """A flow as it was read. `active` is None when the flow was never published.
 
     `active.status` is PUBLISHED once the version is live, PUBLISHING while a publish is under way,
     ACTIVATED when it was made active without a publish (callers still hear the former version).
+    Where the API tells of operations, the active version is the live one, and the operation says
+    what is under way.
     """
 
     flow_id: str
@@ -64,10 +85,14 @@ class Flow(_Frozen):
     lock: Holder | None = Field(
         default=None, description="only where one read tells it; else read_lock does"
     )
-    publishing: bool = Field(default=False, description="a publish is under way, whoever's")
-    operation_failed: str | None = Field(
-        default=None, description="why the last publish failed, when the API says so"
-    )
+    operation: Operation | None = None
+
+    @property
+    def publishing(self) -> bool:
+        """Say whether a publish is under way, whoever's."""
+        if self.operation is not None:
+            return self.operation.is_publish and not self.operation.complete
+        return self.active is not None and self.active.status is VersionStatus.PUBLISHING
 
     def is_live(self, version_id: str) -> bool:
         """Say whether callers hear `version_id` now."""
@@ -103,9 +128,13 @@ class Dependency(_Frozen):
 
 
 class Dependencies(_Frozen):
-    """What a version needs; `complete` is False where the API could not tell it all."""
+    """What a version needs; `complete` is False where the API could not tell it all.
+
+    `gone` are those that the API itself knows to be deleted.
+    """
 
     items: tuple[Dependency, ...] = ()
+    gone: tuple[Dependency, ...] = ()
     complete: bool = True
 
 
@@ -126,7 +155,7 @@ class DependencyCheck(_Frozen):
 
 
 class SavedVersion(_Frozen):
-    """What a snapshot left in Genesys: the version that now records the state."""
+    """What a snapshot relies on in Genesys: the version that records the state."""
 
     version_id: str
     configuration_digest: str | None = Field(
@@ -149,10 +178,27 @@ class FlowCounts(_Frozen):
     error_count: int | None = None
     average_duration: float | None = None
     average_speed_of_answer: float | None = None
+    disconnected_calls: int | None = Field(default=None, description="ended inside the flow")
+    outcomes: int | None = Field(default=None, description="flow outcomes reached or missed")
+    failed_outcomes: int | None = None
     version_id: str | None = None
     complete: bool = Field(
         default=True, description="False when buckets of the window are still missing"
     )
+
+
+class Probe(NamedTuple):
+    """A harmless call that shows whether the org grants and answers what knowngood relies on.
+
+    Any one of `permissions` suffices for it. Without a probe that is not `needed` knowngood works,
+    and knows less. `ask` returns what was found, in words; `remedy` says what to do when it fails.
+    """
+
+    name: str
+    ask: Callable[[], str]
+    permissions: tuple[str, ...] = ()
+    needed: bool = True
+    remedy: str = ""
 
 
 Fence = Callable[[], None]
@@ -162,13 +208,13 @@ Fence = Callable[[], None]
 class FlowGateway(Protocol):
     """Everything that knowngood asks of a Genesys Cloud org."""
 
-    dialect: str
+    dialect: ClassVar[str]
     """`guide` or `platform`."""
-    activation_is_a_write: bool
+    activation_is_a_write: ClassVar[bool]
     """True where activating is a write of its own, that reading the flow then shows."""
-    lock_is_in_flow: bool
+    lock_is_in_flow: ClassVar[bool]
     """True where `read_flow` also tells the lock, so that `read_lock` need not be asked."""
-    flows_per_count: int
+    flows_per_count: ClassVar[int]
     """How many flows one query of `count` covers at most."""
 
     def read_flow(self, flow_id: str, *, history: bool = True) -> Flow:
@@ -180,22 +226,28 @@ class FlowGateway(Protocol):
         ...
 
     def read_lock(self, flow_id: str) -> Holder | None:
-        """Say who holds the edit lock, or None."""
+        """Say who holds the edit lock, or None.
+
+        FlowConflict while an operation is under way on the flow, where the API tells of it.
+        """
         ...
 
     def save_snapshot(self, flow_id: str, description: str) -> SavedVersion:
-        """Record the flow's state before a deployment; FlowConflict on 409."""
+        """Record the flow's state before a deployment; FlowConflict on 409 or during a publish."""
         ...
 
     def activate(self, flow_id: str, name: str, version_id: str, *, fence: Fence) -> None:
-        """Make a version the active one, without publishing; VersionGone on 404."""
+        """Make a version the active one, without publishing; VersionGone on 404.
+
+        Where it is no write, see that the version can be published.
+        """
         ...
 
     def publish(self, flow_id: str, version_id: str, *, fence: Fence) -> str | None:
         """Make the activated version live; return the operation's id where there is one.
 
-        FlowLocked when somebody edits the flow. ApiUnavailable(ambiguous=True) when the request
-        may have taken effect.
+        FlowLocked when somebody edits the flow, FlowConflict while another operation is under way.
+        ApiUnavailable(ambiguous=True) when the request may have taken effect.
         """
         ...
 
@@ -211,6 +263,10 @@ class FlowGateway(Protocol):
         self, flow_ids: Sequence[str], start: datetime, end: datetime
     ) -> Mapping[str, FlowCounts]:
         """Read counters over [start, end) UTC for many flows; a missing flow has no data."""
+        ...
+
+    def probes(self, flow_id: str | None) -> Sequence[Probe]:
+        """List harmless calls that try the org, on this flow or on one that the API names."""
         ...
 
     def close(self) -> None:

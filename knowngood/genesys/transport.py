@@ -121,7 +121,11 @@ class Transport:
                 self._base_url + path,
                 params=query,
                 json=body,
-                headers={"Authorization": f"Bearer {token.value.get_secret_value()}"},
+                headers={
+                    "Authorization": f"Bearer {token.value.get_secret_value()}",
+                    # As Genesys' own clients do, without a body too.
+                    "Content-Type": "application/json",
+                },
             )
             if fence is not None:
                 fence()
@@ -150,7 +154,8 @@ class Transport:
     @staticmethod
     def _parsed(model: type[M], answer: httpx.Response, *, writes: bool) -> M:
         try:
-            return model.model_validate_json(answer.content or b"{}")
+            status = {"status": answer.status_code}
+            return model.model_validate_json(answer.content or b"{}", context=status)
         except ValidationError as error:
             where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the body"
             raise ApiUnavailable(

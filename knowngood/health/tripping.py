@@ -57,9 +57,10 @@ class Trips:
         if why := self._not_sustained(watch, baseline):
             return Trip(explained(watch, why, go_on), go_on)
         flow = self.gateway.read_flow(watch.flow_id, history=watch.dry_run)
-        if flow.active is None or flow.active.status is not VersionStatus.PUBLISHED:
+        active = flow.active
+        if active is None or active.status is not VersionStatus.PUBLISHED or flow.publishing:
             return Trip(explained(watch, "a version is being published", go_on), go_on)
-        live = flow.active.version_id
+        live = active.version_id
         if watch.standing:
             watch = watch.model_copy(update={"version_id": live})
         held = self._held(watch, live, now)
@@ -126,7 +127,7 @@ class Trips:
         """Say what a watch that is no dry run would have done now."""
         if held is not None:
             return f"dry run: the rollback would have been held back: {held.why}"
-        live = flow.active.version_id if flow.active else None
+        live = active.version_id if flow.active else None
         try:
             target = target_for(
                 flow, live, registry=self.endings.registry, settings=self.settings, now=now

@@ -32,13 +32,21 @@ def check_all(
         ApiUnavailable: something failed and `last_try` is False.
         DependencyBroken: something failed again; the integration team is alerted.
     """
-    known = gateway.dependencies(flow_id, version_id).items
-    wanted = dict.fromkeys((*recorded, *known))
+    known = gateway.dependencies(flow_id, version_id)
+    wanted = {(item.kind, item.target): item for item in (*recorded, *known.items)}
     checks = [
         probe_endpoint(item, settings.dependency_timeout)
         if item.kind is DependencyKind.ENDPOINT
         else gateway.check_dependency(item)
-        for item in wanted
+        for item in wanted.values()
+    ]
+    checks += [
+        DependencyCheck(
+            dependency=item,
+            verdict=DependencyVerdict.BROKEN,
+            detail="Genesys' dependency tracking says that it was deleted",
+        )
+        for item in known.gone
     ]
     if settings.smoke_test_url and not _broken(checks):
         url, seconds = settings.smoke_test_url, settings.dependency_timeout

@@ -40,8 +40,8 @@ def alert_for(run: Run, error: Exception) -> Alert:
     happened += reason_of(error) + "."
     if left_half_way(run):
         happened += (
-            f" Version {run.target_version} is activated but perhaps not published: callers may "
-            f"still hear version {run.from_version}."
+            f" The change to version {run.target_version} was begun and not seen through: callers "
+            f"may still hear version {run.from_version}."
         )
     done = STEPS[run.kind][: run.position]
     tried = f"Steps done: {', '.join(done) or 'none'}; {run.step} was tried {run.attempt} times."

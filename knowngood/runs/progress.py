@@ -3,7 +3,7 @@
 from enum import Enum, auto
 
 from knowngood.errors import FlowMoved
-from knowngood.genesys.port import Flow, VersionStatus
+from knowngood.genesys.port import Flow, Operation, VersionStatus
 from knowngood.runs.model import Run
 
 
@@ -27,13 +27,15 @@ def progress_of(flow: Flow, run: Run) -> Progress:
     if active is not None and active.version_id == run.target_version:
         match active.status:
             case VersionStatus.PUBLISHED:
-                return Progress.LIVE
+                # Callers hear it everywhere once the operation that published it is complete.
+                return Progress.PUBLISHING if flow.publishing else Progress.LIVE
             case VersionStatus.PUBLISHING:
                 return Progress.PUBLISHING
             case _:
                 return Progress.ACTIVATED
     if active is None or run.from_version in {active.version_id, None}:
-        return Progress.PUBLISHING if flow.publishing else Progress.UNTOUCHED
+        under_way = flow.publishing and (flow.operation is None or is_ours(flow.operation, run))
+        return Progress.PUBLISHING if under_way else Progress.UNTOUCHED
     raise FlowMoved(
         f"the flow now has version {active.version_id} ({active.status}), neither the broken "
         f"{run.from_version} nor the target {run.target_version}",
@@ -42,3 +44,16 @@ def progress_of(flow: Flow, run: Run) -> Progress:
             "roll back again only if that version is broken too"
         ),
     )
+
+
+def is_ours(operation: Operation, run: Run) -> bool:
+    """Say whether an operation is the publish of this run.
+
+    When the answer that held its id was lost, an attempt before this one may have started it: then
+    it is a publish by our own OAuth client.
+    """
+    known = run.results.get("publish", {}).get("operation")
+    if known:
+        return bool(operation.operation_id == known)
+    begun = run.attempt > 1 or run.takeovers > 0
+    return begun and operation.own and operation.is_publish
