@@ -18,9 +18,9 @@ import psutil
 
 from knowngood.runs.model import Run, RunKind, RunState
 from tests.conftest import make_flow
-from tests.stack import Process, Stack, wait_for
+from tests.stack import DIALECTS, Process, Stack, wait_for
 
-JOBS = ("read_lock", "read_flow", "activate", "publish", "snapshot")
+JOBS = ("lock", "history", "activate", "publish", "snapshot")
 EFFECTS = (
     {"status": 500},
     {"status": 503},
@@ -96,7 +96,8 @@ class Chaos:
         self.faults[name][1]()
 
     def disturb_api(self) -> None:
-        match = {"job": self.random.choice(JOBS), "flow": self.random.choice(self.flows)}
+        job = self.stack.job(self.random.choice(JOBS))
+        match = {"job": job, "flow": self.random.choice(self.flows)}
         times = self.random.randint(1, 3)
         self.stack.sim.fault(dict(self.random.choice(EFFECTS)), match=match, times=times)
 
@@ -221,10 +222,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--api", choices=DIALECTS, default="guide")
     given = parser.parse_args()
     seed = secrets.randbelow(1_000_000) if given.seed is None else given.seed
     print(f"seed {seed}", flush=True)
-    with Stack(aof=True) as stack:
+    with Stack(api=given.api, aof=True) as stack:
         chaos = Chaos(stack, seed)
         wait_for(stack.client.store.born, what="the reconciler")
         for number in range(given.rounds):

@@ -1,4 +1,7 @@
-"""`rollback.activate`: make the target the active version; callers do not hear it yet."""
+"""`rollback.activate`: make the target the active version; callers do not hear it yet.
+
+Where activating is no write of its own, the step sees that the target can be published.
+"""
 
 from knowngood.runs.executor import StepContext, StepResult
 from knowngood.runs.progress import Progress, progress_of
@@ -17,4 +20,4 @@ def activate(ctx: StepContext) -> StepResult:
         if progress_of(flow, run) is not Progress.UNTOUCHED:
             return StepResult({"already_active": target})
     ctx.gateway.activate(run.flow_id, run.flow_name, target, fence=ctx.fence)
-    return StepResult({"activated": target})
+    return StepResult({"activated" if ctx.gateway.activation_is_a_write else "found": target})

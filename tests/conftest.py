@@ -27,10 +27,23 @@ def redis_client(broker: EmbeddedBroker) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
+def guide_stack() -> Iterator[Stack]:
     """A whole installation, with one worker and beat, shared by tests that break none of it."""
     with Stack() as installation:
         yield installation.running()
+
+
+@pytest.fixture(scope="session")
+def platform_stack() -> Iterator[Stack]:
+    """The same, in the Platform API's dialect."""
+    with Stack(api="platform") as installation:
+        yield installation.running()
+
+
+@pytest.fixture(scope="session")
+def stack(guide_stack: Stack) -> Stack:
+    """The shared installation; where every rule must hold in both dialects, one after the other."""
+    return guide_stack
 
 
 @pytest.fixture

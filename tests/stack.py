@@ -43,6 +43,22 @@ QUICK = {
 SMOKE_TEST = "/outside/testcall?flow={flow_id}&version={version_id}"
 
 
+DIALECTS = ("guide", "platform")
+
+_JOBS = {
+    "guide": {"lock": "read_lock", "history": "read_flow", "snapshot": "snapshot"},
+    "platform": {
+        "lock": "read_flow",
+        "history": "list_versions",
+        "snapshot": "read_configuration",
+        "activate": "read_version",
+    },
+}
+"""The org's name for the call that a dialect does a job with, where it is another."""
+
+_WRITES = {"guide": ("activate", "publish"), "platform": ("publish",)}
+
+
 class _NoDotEnv(Settings):
     model_config = SettingsConfigDict(env_prefix="KNOWNGOOD_", env_file=None, frozen=True)
 
@@ -112,6 +128,7 @@ class Stack:
     def __init__(
         self, *, api: str = "guide", aof: bool = False, broker_url: str | None = None, **more: str
     ) -> None:
+        self.api = api
         self.directory = Path(tempfile.mkdtemp(prefix="knowngood-test-"))
         self.broker = EmbeddedBroker(aof=aof)
         self.processes: list[Process] = []
@@ -124,6 +141,7 @@ class Stack:
             "REDIS_URL": self.broker.url,
             "ARTIFACTS_URL": (self.directory / "artifacts").as_uri(),
             "GENESYS_API": api,
+            "GENESYS_CALLERS": '{"*": {"inside": true}}',
             "GENESYS_BASE_URL": self.sim.base_url,
             "GENESYS_LOGIN_URL": self.sim.base_url,
             "SMOKE_TEST_URL": self.sim.base_url + SMOKE_TEST,
@@ -214,6 +232,15 @@ class Stack:
     def registry(self) -> SnapshotRegistry:
         """Open this stack's registry."""
         return SnapshotRegistry(open_store(self.env["ARTIFACTS_URL"]))
+
+    def job(self, what: str) -> str:
+        """Name the call that this dialect does a job with, as the org's log does."""
+        return _JOBS[self.api].get(what, what)
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """The writes of a rollback: activating is one of its own in the guide's dialect alone."""
+        return _WRITES[self.api]
 
     def writes(self, flow_id: str) -> list[str]:
         """Return the writes to a flow that the org received, in order."""

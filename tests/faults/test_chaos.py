@@ -3,13 +3,14 @@
 import pytest
 
 from bench.chaos import Chaos
-from tests.stack import Stack, wait_for
+from tests.stack import DIALECTS, Stack, wait_for
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
 
 
-def test_no_invariant_breaks_in_ten_rounds_of_mixed_faults() -> None:
-    with Stack(aof=True) as stack:
+@pytest.mark.parametrize("api", DIALECTS)
+def test_no_invariant_breaks_in_ten_rounds_of_mixed_faults(api: str) -> None:
+    with Stack(api=api, aof=True) as stack:
         chaos = Chaos(stack, seed=7)
         wait_for(stack.client.store.born, what="the reconciler")
         for _ in range(10):

@@ -9,14 +9,14 @@ import pytest
 from knowngood.runs.model import RunState
 from tests.conftest import make_flow
 from tests.faults.test_kills import held, restored, unharmed
-from tests.stack import Stack, wait_for
+from tests.stack import DIALECTS, Stack, wait_for
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
 
 
-@pytest.fixture
-def installation() -> Iterator[Stack]:
-    with Stack(aof=True) as stack:
+@pytest.fixture(params=DIALECTS)
+def installation(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    with Stack(api=request.param, aof=True) as stack:
         stack.worker(concurrency=2)
         stack.beat()
         yield stack
