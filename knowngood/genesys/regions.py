@@ -36,6 +36,11 @@ _DOMAINS: Final = {
     "eusc_de_east_1": "edee1.eusc-pure.cloud",
 }
 
+REGIONS: Final = tuple(
+    Region(name, f"https://api.{domain}", f"https://login.{domain}")
+    for name, domain in _DOMAINS.items()
+)
+
 
 def region_named(name: str) -> Region:
     """Find a region by its AWS name (`us_east_1`, also with dashes) or domain (`mypurecloud.com`).
@@ -44,8 +49,9 @@ def region_named(name: str) -> Region:
         ValueError: there is no such region; the message lists them all.
     """
     wanted = name.strip().lower()
-    for aws, domain in _DOMAINS.items():
+    for region in REGIONS:
+        aws, domain = region.name, _DOMAINS[region.name]
         if wanted in {aws, aws.replace("_", "-"), domain, f"api.{domain}"}:
-            return Region(aws, f"https://api.{domain}", f"https://login.{domain}")
+            return region
     known = ", ".join(f"{aws} ({domain})" for aws, domain in _DOMAINS.items())
     raise ValueError(f"no such Genesys Cloud region; the regions are {known}")

@@ -28,7 +28,8 @@ def installation(request: pytest.FixtureRequest) -> Iterator[Stack]:
 
 @pytest.fixture
 def worker(installation: Stack) -> Iterator[Process]:
-    process = installation.worker(concurrency=1)
+    # A request that is held must not run into its time-out while a second worker starts.
+    process = installation.worker(concurrency=1, GENESYS_READ_TIMEOUT="30")
     yield process
     installation.sim.clear_faults()
     for each in installation.processes:

@@ -27,10 +27,10 @@ GROUPS: Final = ("flowId", "flowVersion", "exitReason", "disconnectType")
 FLOW_METRICS: Final = ("nFlow", "nFlowOutcome", "nFlowOutcomeFailed", "tFlow", "tFlowDisconnect")
 CONVERSATION_METRICS: Final = ("tAbandon", "tAnswered")
 
-ERROR_REASONS: Final = frozenset({"FLOW_ERROR_DISCONNECT", "FLOW_ERROR_EXIT"})
+ERROR_REASONS: Final = frozenset({"FLOWERRORDISCONNECT", "FLOWERROREXIT"})
 ERROR_DISCONNECT: Final = "error"
 HUNG_UP: Final = "DISCONNECT"
-"""The exit reason of a caller who hung up; a flow that ends a call says FLOW_DISCONNECT."""
+"""The exit reason of a caller who hung up; a flow that ends a call says FLOWDISCONNECT."""
 
 
 @dataclass
@@ -58,7 +58,8 @@ class _Calls:
 
     def add(self, row: Row) -> None:
         ended = row.counted("tFlow")
-        reason = row.group.get("exitReason", "").upper()
+        # Events spell it FLOW_ERROR_EXIT; how the aggregates do, no source tells.
+        reason = row.group.get("exitReason", "").replace("_", "").upper()
         failed = row.group.get("disconnectType", "").lower() == ERROR_DISCONNECT
         self.entered += row.counted("nFlow")
         self.ended += ended

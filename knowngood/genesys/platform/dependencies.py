@@ -40,7 +40,7 @@ from knowngood.genesys.port import (
 
 _PAGE: Final = 100
 
-_KINDS: Final = {
+KINDS: Final = {
     "QUEUE": DependencyKind.QUEUE,
     "DATAACTION": DependencyKind.DATA_ACTION,
     "USERPROMPT": DependencyKind.PROMPT,
@@ -57,9 +57,6 @@ _READS: Final[Mapping[DependencyKind, Call]] = {
     DependencyKind.DATATABLE: READ_DATATABLE,
     DependencyKind.DATA_ACTION: READ_ACTION,
 }
-
-_NO_FLOW_IN_TYPE: Final = {"WORKFLOW": "WORKFLOW"}
-"""Flow types whose tracked type is not the type with FLOW at its end."""
 
 
 class DependencyReader:
@@ -106,7 +103,7 @@ class DependencyReader:
         query: dict[str, str | int] = {
             "id": flow_id,
             "version": version_id,
-            "objectType": _NO_FLOW_IN_TYPE.get(kind, f"{kind}FLOW"),
+            "objectType": tracked_type(kind),
             "pageSize": _PAGE,
         }
         found: list[ConsumedAnswer] = []
@@ -156,6 +153,11 @@ class DependencyReader:
         return f"its test failed: {said or 'no reason given'}"
 
 
+def tracked_type(flow_type: str) -> str:
+    """Return dependency tracking's name of a flow's type."""
+    return flow_type if flow_type.endswith("FLOW") else f"{flow_type}FLOW"
+
+
 def _dependency(consumed: ConsumedAnswer) -> Dependency:
     return Dependency(kind=_kind(consumed.type), target=consumed.id, name=consumed.name)
 
@@ -163,7 +165,7 @@ def _dependency(consumed: ConsumedAnswer) -> Dependency:
 def _kind(name: str) -> DependencyKind:
     if name.endswith("FLOW"):
         return DependencyKind.FLOW
-    return _KINDS.get(name, DependencyKind.OTHER)
+    return KINDS.get(name, DependencyKind.OTHER)
 
 
 def _checked(dependency: Dependency, verdict: DependencyVerdict, detail: str) -> DependencyCheck:
