@@ -162,7 +162,21 @@ class FlowMoved(NeedsPerson):
 
 
 class AccessDenied(NeedsPerson):
-    """Credentials or permissions are wrong (400/401 at the token endpoint, 403 anywhere)."""
+    """Credentials or permissions are wrong (400/401 at the token endpoint, 403 anywhere).
+
+    Any one of `permissions` would have sufficed, where it is known what the call takes.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        action: str,
+        permissions: tuple[str, ...] = (),
+        correlation_id: str | None = None,
+    ) -> None:
+        self.permissions = permissions
+        super().__init__(message, action=action, correlation_id=correlation_id)
 
 
 class BadAnswer(NeedsPerson):

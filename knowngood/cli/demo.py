@@ -1,12 +1,16 @@
 """`knowngood demo`."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 
 def demo(
     *,
+    api: Annotated[
+        Literal["guide", "platform"],
+        typer.Option("--api", help="The dialect of the API to show it in."),
+    ] = "guide",
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave everything running until Ctrl-C, Flower too.")
     ] = False,
@@ -18,4 +22,4 @@ def demo(
     """
     from knowngood.cli.demonstration import demonstrate  # noqa: PLC0415 - slow to import
 
-    return demonstrate("guide", keep=keep)
+    return demonstrate(api, keep=keep)

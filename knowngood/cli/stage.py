@@ -1,5 +1,6 @@
 """The demonstration's stage: every process of an installation, in a temporary directory."""
 
+import json
 import os
 import re
 import shutil
@@ -53,7 +54,7 @@ def set_up(api: str) -> Iterator[Stage]:
         org = stack.enter_context(SimulatorControl(_start_org(supervisor)))
         words = home / ".env"
         words.touch(mode=0o600)
-        words.write_text(_settings(api, broker.url, org.base_url, home))
+        words.write_text(_settings(api, broker.url, org, home))
         settings_module.load.cache_clear()
         yield Stage(home, org, _start_processes(supervisor), supervisor)
 
@@ -90,19 +91,22 @@ def _start_processes(supervisor: Supervisor) -> str:
     return flower_url
 
 
-def _settings(api: str, broker_url: str, org_url: str, home: Path) -> str:
+def _settings(api: str, broker_url: str, org: SimulatorControl, home: Path) -> str:
+    flow = org.demo_flow()
+    callers = {flow: {"queues": org.flow(flow)["queues"]}}
     values = {
         "BROKER_URL": broker_url,
         "REDIS_URL": broker_url,
         "ARTIFACTS_URL": (home / "artifacts").as_uri(),
         "GENESYS_API": api,
-        "GENESYS_BASE_URL": org_url,
-        "GENESYS_LOGIN_URL": org_url,
+        "GENESYS_CALLERS": json.dumps(callers),
+        "GENESYS_BASE_URL": org.base_url,
+        "GENESYS_LOGIN_URL": org.base_url,
         "GENESYS_CLIENT_ID": "simulator",
         "GENESYS_CLIENT_SECRET": "simulator",
         "HEALTH_INTERVAL": str(POLL_SECONDS),
     }
-    return "".join(f"KNOWNGOOD_{name}={value}\n" for name, value in values.items())
+    return "".join(f"KNOWNGOOD_{name}='{value}'\n" for name, value in values.items())
 
 
 @contextmanager

@@ -55,5 +55,6 @@ def _named(call: Call, send: Callable[[], M]) -> M:
                 f"give the OAuth client's role {' or '.join(call.permissions)}, in the division of "
                 "the flow; a change takes up to five minutes to hold: knowngood doctor --live"
             ),
+            permissions=call.permissions,
             correlation_id=error.correlation_id,
         ) from None

@@ -69,7 +69,7 @@ class DependencyReader:
     def of(self, flow_id: str, version_id: str) -> Dependencies:
         """List what a version uses: from dependency tracking, else from its manifest."""
         try:
-            consumed, complete = self._consumed(flow_id, version_id)
+            consumed, complete = self.tracked(flow_id, version_id)
         except (AccessDenied, ApiUnavailable, BadAnswer, FlowGone):
             consumed, complete = [], False
         items = [_dependency(each) for each in consumed if not each.deleted]
@@ -81,24 +81,8 @@ class DependencyReader:
             complete=complete,
         )
 
-    def check(self, dependency: Dependency) -> DependencyCheck:
-        """Ask whether a dependency is still there; a data action is executed only where named.
-
-        A permission that is missing for it leaves it unknown.
-        """
-        try:
-            broken = self._fault_of(dependency)
-        except FlowGone:
-            return _checked(dependency, DependencyVerdict.BROKEN, "it does not exist any more")
-        except AccessDenied as error:
-            return _checked(dependency, DependencyVerdict.UNKNOWN, error.action)
-        if broken is None:
-            detail = f"the Platform API cannot check a {dependency.kind}"
-            return _checked(dependency, DependencyVerdict.UNKNOWN, detail)
-        verdict = DependencyVerdict.BROKEN if broken else DependencyVerdict.OK
-        return _checked(dependency, verdict, broken)
-
-    def _consumed(self, flow_id: str, version_id: str) -> tuple[list[ConsumedAnswer], bool]:
+    def tracked(self, flow_id: str, version_id: str) -> tuple[list[ConsumedAnswer], bool]:
+        """Ask dependency tracking; say also whether its answer is complete."""
         kind = self._caller.read(FlowAnswer, READ_FLOW, flow_id).type or ""
         query: dict[str, str | int] = {
             "id": flow_id,
@@ -117,6 +101,23 @@ class DependencyReader:
             last = page.pageCount
             complete = complete and not page.partial
         return found, complete and not any(each.stateUnknown for each in found)
+
+    def check(self, dependency: Dependency) -> DependencyCheck:
+        """Ask whether a dependency is still there; a data action is executed only where named.
+
+        A permission that is missing for it leaves it unknown.
+        """
+        try:
+            broken = self._fault_of(dependency)
+        except FlowGone:
+            return _checked(dependency, DependencyVerdict.BROKEN, "it does not exist any more")
+        except AccessDenied as error:
+            return _checked(dependency, DependencyVerdict.UNKNOWN, error.action)
+        if broken is None:
+            detail = f"the Platform API cannot check a {dependency.kind}"
+            return _checked(dependency, DependencyVerdict.UNKNOWN, detail)
+        verdict = DependencyVerdict.BROKEN if broken else DependencyVerdict.OK
+        return _checked(dependency, verdict, broken)
 
     def _in_manifest(self, flow_id: str, version_id: str) -> Iterator[Dependency]:
         try:

@@ -176,6 +176,7 @@ class PlatformGateway:
             self,
             self._caller,
             self._counting,
+            self._dependencies,
             flow_id=flow_id,
             test_actions=tuple(self._test_inputs),
         )

@@ -21,6 +21,7 @@ from knowngood.genesys.platform.calls import (
     Call,
 )
 from knowngood.genesys.platform.counting import Counting
+from knowngood.genesys.platform.dependencies import DependencyReader
 from knowngood.genesys.platform.wire import Entity, FlowPage, Limits, TokenAnswer
 from knowngood.genesys.port import FlowGateway, Probe
 
@@ -35,6 +36,7 @@ class Probing:
         gateway: FlowGateway,
         caller: Caller,
         counting: Counting,
+        dependencies: DependencyReader,
         *,
         flow_id: str | None,
         test_actions: Sequence[str],
@@ -42,6 +44,7 @@ class Probing:
         self._gateway = gateway
         self._caller = caller
         self._counting = counting
+        self._tracking = dependencies
         self._flow_id = flow_id
         self._test_actions = test_actions
 
@@ -120,9 +123,10 @@ class Probing:
         flow = self._gateway.read_flow(self._chosen(), history=False)
         if flow.active is None:
             return "nothing to ask: the flow was never published"
-        found = self._gateway.dependencies(flow.flow_id, flow.active.version_id)
-        source = "tracked" if found.complete else "known, and tracking told not all"
-        return f"{len(found.items)} {source}, {len(found.gone)} deleted"
+        found, complete = self._tracking.tracked(flow.flow_id, flow.active.version_id)
+        deleted = sum(each.deleted for each in found)
+        told = f"{len(found)} tracked, {deleted} of them deleted"
+        return told if complete else f"{told}; the org's tracking is not complete (206)"
 
     def _exists(self, call: Call, target: str) -> str:
         return f"{self._caller.read(Entity, call, target).id or target} exists"
