@@ -127,7 +127,7 @@ class Trips:
         """Say what a watch that is no dry run would have done now."""
         if held is not None:
             return f"dry run: the rollback would have been held back: {held.why}"
-        live = active.version_id if flow.active else None
+        live = flow.active.version_id if flow.active else None
         try:
             target = target_for(
                 flow, live, registry=self.endings.registry, settings=self.settings, now=now
