@@ -24,6 +24,7 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from knowngood.errors import Unreachable, Waiting
+from knowngood.genesys.purpose import Priority
 from knowngood.health.judgement import Verdict
 from knowngood.runs.model import RunKind, RunState
 from knowngood.runs.workflows import STEPS
@@ -104,6 +105,22 @@ _COUNTS: Final = (
         "Seconds of those countdowns",
         ("kind", "step", "on"),
         tuple((kind, step, on) for (kind, step), on in product(_EACH_STEP, Waiting)),
+    ),
+    _Counts(
+        "api_calls",
+        CounterMetricFamily,
+        "knowngood_api_calls",
+        "Calls to Genesys Cloud that took a place below the rate limit, by what they were made for",
+        ("priority",),
+        tuple((priority,) for priority in Priority),
+    ),
+    _Counts(
+        "rate_limited",
+        CounterMetricFamily,
+        "knowngood_rate_limited",
+        "Calls that found no place: held by our own limiter, or refused by Genesys with a 429",
+        ("priority", "by"),
+        tuple(product(Priority, ("held", "refused"))),
     ),
     _Counts(
         HEALTH_POLLS,

@@ -87,14 +87,21 @@ def outbox() -> AlertOutbox:
 
 @cache
 def gateway() -> FlowGateway:
-    """Return the connection to Genesys, whose token all workers share."""
-    from knowngood.sharing.seal import Seal  # noqa: PLC0415 - cryptography is slow to import
+    """Return the connection to Genesys, whose token and rate limit all workers share."""
+    from knowngood.sharing.limiter import SharedLimiter  # noqa: PLC0415 - slow to import
+    from knowngood.sharing.seal import Seal  # noqa: PLC0415
     from knowngood.sharing.token import SharedTokenCache  # noqa: PLC0415
 
     chosen = settings()
     client_id, secret = chosen.credentials()
-    seal = Seal(secret, client_id, chosen.region.login)
-    return connect_genesys(chosen, token_cache=SharedTokenCache(run_store().redis, seal))
+    login, redis = chosen.region.login, run_store().redis
+    return connect_genesys(
+        chosen,
+        token_cache=SharedTokenCache(redis, Seal(secret, client_id, login)),
+        limiter=SharedLimiter(
+            redis, client_id, login, reserved=chosen.rate_reserved_share, cap=chosen.rate_limit
+        ),
+    )
 
 
 @cache

@@ -123,6 +123,15 @@ class Settings(BaseSettings):
     genesys_test_actions: ActionInputs = Field(
         default_factory=dict, description="platform: data actions safe to execute, with their input"
     )
+    rate_limit: PositiveInt | None = Field(
+        default=None, description="calls a minute, where fewer are wanted than Genesys allows"
+    )
+    rate_reserved_share: Rate = Field(
+        default=0.2, description="of the rate limit, the share that only rollbacks may use"
+    )
+    rate_limit_timeout: PositiveFloat = Field(
+        default=3_600, description="a step that waits so long for the limit is handed to a person"
+    )
 
     safe_window: PositiveFloat = 86_400
     stable_tags: Words = ("v_stable", "v_hotfix")

@@ -5,6 +5,7 @@ import sys
 from knowngood import parts
 from knowngood.errors import FlowGone, Refused, TryAgain
 from knowngood.genesys.port import Flow
+from knowngood.genesys.purpose import Priority, Purpose, calling_for
 from knowngood.runs.model import Request, RollbackRequest, WatchRequest
 from knowngood.settings import Settings
 
@@ -22,8 +23,10 @@ def check_at_the_door(settings: Settings, request: Request) -> None:
     settings.credentials()
     _ = settings.region
     parts.registry().store.check()
+    urgent = isinstance(request, RollbackRequest)
     try:
-        flow = read_known_flow(request.flow_id)
+        with calling_for(Purpose(Priority.ROLLBACK if urgent else Priority.REQUEST)):
+            flow = read_known_flow(request.flow_id)
     except TryAgain as error:
         print(f"knowngood: could not look the flow up first: {error}", file=sys.stderr)
         return

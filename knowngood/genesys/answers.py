@@ -7,12 +7,20 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 
+class Limit(BaseModel):
+    """Which limit a 429 is about, such as `platform.api`: `client.credentials.token.rate…`."""
+
+    namespace: str = ""
+    key: str = ""
+
+
 class ErrorBody(BaseModel):
     """Genesys' error body; every member may be missing."""
 
     message: str = ""
     code: str = ""
     contextId: str | None = None  # noqa: N815 - the wire's name
+    limit: Limit | None = None
 
 
 def error_body(answer: httpx.Response) -> ErrorBody:

@@ -24,6 +24,7 @@ from knowngood.errors import (
 from knowngood.genesys.answers import correlation_id, error_body, retry_after
 from knowngood.genesys.oauth import Token, TokenSource
 from knowngood.genesys.port import Fence
+from knowngood.genesys.purpose import Purpose, purpose
 
 log = logging.getLogger(__name__)
 
@@ -34,22 +35,22 @@ Method = Literal["GET", "POST", "PUT"]
 class Limiter(Protocol):
     """Keeps the calls of all workers below the API's rate limit."""
 
-    def acquire(self) -> None:
+    def acquire(self, chosen: Purpose) -> None:
         """Take one call's place; RateLimited when there is none now."""
         ...
 
-    def learn(self, answer: httpx.Response) -> None:
-        """Take in what an answer's headers say of the limit."""
+    def learn(self, answer: httpx.Response, chosen: Purpose) -> None:
+        """Take in what an answer says of the limit."""
         ...
 
 
 class NoLimit:
     """Lets every call pass."""
 
-    def acquire(self) -> None:
+    def acquire(self, chosen: Purpose) -> None:
         """Let the call pass."""
 
-    def learn(self, answer: httpx.Response) -> None:
+    def learn(self, answer: httpx.Response, chosen: Purpose) -> None:
         """Take no notice."""
 
 
@@ -115,7 +116,7 @@ class Transport:
         began = self._tokens.now()
         token: Token | None = self._tokens.token()
         while token is not None:
-            self._limiter.acquire()
+            self._limiter.acquire(purpose())
             request = self._http.build_request(
                 method,
                 self._base_url + path,
@@ -131,7 +132,7 @@ class Transport:
                 fence()
             answer = self._exchange(request, writes=writes)
             _log_answer(answer, writes=writes)
-            self._limiter.learn(answer)
+            self._limiter.learn(answer, purpose())
             # Another worker's token may have been revoked as well: only a fresh one is the last.
             token = self._tokens.renewed(token, began) if answer.status_code == 401 else None
         if not answer.is_success:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from knowngood.errors import AccessDenied, ApiUnavailable, KnowngoodError, RateLimited
 from knowngood.genesys.port import FlowGateway
+from knowngood.genesys.purpose import Priority, Purpose, calling_for
 from knowngood.health.baseline import Baseline
 from knowngood.health.counting import Counted, count_each
 from knowngood.health.judgement import Verdict
@@ -54,7 +55,9 @@ def ask(gateway: FlowGateway, due: Sequence[Due]) -> Answers:
     for each in due:
         if each.window is not None:
             flows[each.window].append(each.watch.flow_id)
-    return {window: count_each(gateway, each, window) for window, each in flows.items()}
+    queries = sum(-(-len(each) // gateway.flows_per_count) for each in flows.values())
+    with calling_for(Purpose(Priority.POLL, calls=queries)):
+        return {window: count_each(gateway, each, window) for window, each in flows.items()}
 
 
 def trouble_of(due: Due, answers: Answers) -> KnowngoodError | None:

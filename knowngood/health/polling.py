@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 
 from knowngood.errors import KnowngoodError, RateLimited
 from knowngood.genesys.port import FlowGateway
+from knowngood.genesys.purpose import Priority, Purpose, calling_for
 from knowngood.health.baseline import Baseline
 from knowngood.health.ending import Endings
 from knowngood.health.judgement import Verdict
@@ -208,7 +209,9 @@ class Polling:
             return judged, None
         watch = judged.due.watch
         try:
-            trip = self.trips.weigh(judged.moved, baseline, now)
+            # What a rollback waits for is part of it.
+            with calling_for(Purpose(Priority.ROLLBACK)):
+                trip = self.trips.weigh(judged.moved, baseline, now)
         except KnowngoodError as error:
             if self._may_wait(watch, now):
                 self.watches.put_off([watch.watch_id], now.timestamp() + _ASK_AGAIN)

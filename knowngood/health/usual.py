@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 from knowngood.errors import KnowngoodError
 from knowngood.genesys.port import FlowGateway
+from knowngood.genesys.purpose import Priority, Purpose, calling_for
 from knowngood.health.baseline import Baseline
 from knowngood.health.history import read_history, read_today, windows_before
 from knowngood.health.judging import Due
@@ -94,7 +95,8 @@ class Usual:
                     return
                 chunk = flow_ids[first : first + size]
                 try:
-                    read(group, chunk)
+                    with calling_for(Purpose(Priority.HISTORY)):
+                        read(group, chunk)
                 except KnowngoodError as error:
                     log.info("no history of %d flows yet: %s", len(chunk), error)
                     return

@@ -14,9 +14,11 @@ from typing import Any
 
 from knowngood.errors import FallBack, LeaseLost, NeedsPerson, TryAgain, Unreachable
 from knowngood.genesys.port import FlowGateway
+from knowngood.genesys.purpose import calling_for
 from knowngood.runs.endings import alert_for, reason_of, state_after
 from knowngood.runs.heartbeat import Heart
 from knowngood.runs.model import Run, RunKind, RunState
+from knowngood.runs.purpose import purpose_of
 from knowngood.runs.retries import next_pause, unavailable
 from knowngood.runs.store import Answer, Claim, RunStore
 from knowngood.settings import Settings
@@ -147,7 +149,7 @@ def execute(
     if answer is not Answer.GO or run is None:
         return Drop(f"{step} is {answer}")
     try:
-        with parts.heart.beating(claim):
+        with parts.heart.beating(claim), calling_for(purpose_of(run)):
             context = StepContext(
                 run, parts.settings, parts.store, parts.gateway(), parts.registry(), claim
             )

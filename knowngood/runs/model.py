@@ -175,6 +175,7 @@ class Counters(BaseModel):
     api: int = 0
     polls: int = 0
     failing_since: float | None = None
+    limited_since: float | None = None
 
 
 class Run(BaseModel):

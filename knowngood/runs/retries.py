@@ -30,17 +30,19 @@ def _doubling(first: float, times: int, ceiling: float) -> float:
     return float(min(first * 2 ** min(times, 30), ceiling))
 
 
-def _commands(run: Run) -> str:
-    return f"knowngood rollback {run.flow_id} --reason '…'"
+def _again(run: Run) -> str:
+    reason = "" if run.kind is RunKind.SNAPSHOT else " --reason '…'"
+    return f"knowngood {run.kind} {run.flow_id}{reason}"
 
 
 def next_pause(error: TryAgain, run: Run, settings: Settings, now: float) -> Pause:
     """Decide the countdown after a passing fault; `now` is in seconds since 1970.
 
     Lock: `lock_retry_delay`, `lock_attempts` tries in all (GUIDE rule 5). Snapshot on 409:
-    `snapshot_retry_delay` doubling, `snapshot_retries` retries (GUIDE rule 2). 429: as Retry-After
-    says. 5xx and time-outs: doubling with jitter, for `api_retry_timeout` at most. Poll: doubling
-    from `poll_interval`, for `poll_timeout` at most (GUIDE rule 3).
+    `snapshot_retry_delay` doubling, `snapshot_retries` retries (GUIDE rule 2). The rate limit: as
+    Retry-After or our own limiter says, for `rate_limit_timeout` at most; it is no fault. 5xx and
+    time-outs: doubling with jitter, for `api_retry_timeout` at most. Poll: doubling from
+    `poll_interval`, for `poll_timeout` at most (GUIDE rule 3).
 
     Raises:
         GaveUp: the tries or the time are used up.
@@ -53,6 +55,8 @@ def next_pause(error: TryAgain, run: Run, settings: Settings, now: float) -> Pau
             return _after_conflict(error, run, counters, settings)
         case NotYet():
             return _after_poll(error, run, counters, settings, now)
+        case RateLimited():
+            return _after_limit(error, run, counters, settings, now)
         case _:
             return _after_fault(error, run, counters, settings, now)
 
@@ -64,7 +68,7 @@ def _after_lock(error: FlowLocked, run: Run, counters: Counters, settings: Setti
             f"{error.message}; tried {tries} times, {settings.lock_retry_delay:g} s apart",
             action=(
                 f"ask {error.holder or 'whoever edits the flow'} to save and close it in "
-                f"Architect (a forced publish would destroy that work), then run: {_commands(run)}"
+                f"Architect (a forced publish would destroy that work), then run: {_again(run)}"
             ),
             correlation_id=error.correlation_id,
         )
@@ -107,6 +111,23 @@ def _after_poll(
     return Pause(seconds, error.waiting, counters.model_copy(update={"polls": counters.polls + 1}))
 
 
+def _after_limit(
+    error: RateLimited, run: Run, counters: Counters, settings: Settings, now: float
+) -> Pause:
+    since = counters.limited_since or now
+    if now - since >= settings.rate_limit_timeout:
+        raise GaveUp(
+            f"{error.message}; for {now - since:.0f} s",
+            action=(
+                "give knowngood an OAuth client of its own, or ask Genesys for a higher limit, "
+                f"then run: {_again(run)}"
+            ),
+            correlation_id=error.correlation_id,
+        )
+    more = counters.model_copy(update={"rate": counters.rate + 1, "limited_since": since})
+    return Pause(1.0 if error.retry_after is None else error.retry_after, error.waiting, more)
+
+
 def _after_fault(
     error: TryAgain, run: Run, counters: Counters, settings: Settings, now: float
 ) -> Pause:
@@ -115,22 +136,16 @@ def _after_fault(
         raise GaveUp(
             f"{error.message}; for {now - since:.0f} s",
             action=(
-                "see that Genesys Cloud answers (`knowngood doctor`), then run: "
-                + (
-                    f"knowngood snapshot {run.flow_id}"
-                    if run.kind is RunKind.SNAPSHOT
-                    else _commands(run)
-                )
+                f"see that Genesys Cloud answers (`knowngood doctor`), then run: {_again(run)}"
             ),
             correlation_id=error.correlation_id,
         )
-    tries = counters.rate if isinstance(error, RateLimited) else counters.api
     seconds = error.retry_after
     if seconds is None:
-        ceiling = _doubling(settings.api_retry_delay, tries, settings.api_retry_delay_max)
+        ceiling = _doubling(settings.api_retry_delay, counters.api, settings.api_retry_delay_max)
         # Full jitter spreads many runs that failed together; S311: not for secrets.
         seconds = random.uniform(ceiling / 2, ceiling)  # noqa: S311
-    field = {Waiting.RATE: "rate", Waiting.CONFLICT: "conflict"}.get(error.waiting, "api")
+    field = "conflict" if error.waiting is Waiting.CONFLICT else "api"
     more = counters.model_copy(update={field: getattr(counters, field) + 1, "failing_since": since})
     return Pause(seconds, error.waiting, more)
 

@@ -16,6 +16,7 @@ from knowngood.genesys.connect import connect
 from knowngood.genesys.port import FlowGateway
 from knowngood.runs.store import connect as connect_redis
 from knowngood.settings import Settings
+from knowngood.sharing.limiter import SharedLimiter
 from knowngood.sharing.seal import Seal
 from knowngood.sharing.token import SharedTokenCache
 
@@ -43,7 +44,8 @@ def worker(
     )
     seal = Seal(SecretStr(secret), client_id, settings.region.login)
     cache = SharedTokenCache(redis, seal, turn=turn, clock=clock)
-    return connect(settings, token_cache=cache, clock=clock)
+    limiter = SharedLimiter(redis, client_id, settings.region.login, reserved=0.2)
+    return connect(settings, token_cache=cache, limiter=limiter, clock=clock)
 
 
 def main(url: str, redis_url: str, flow: str) -> None:
