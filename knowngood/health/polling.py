@@ -39,8 +39,6 @@ PER_SECOND: Final = 200
 _ASK_AGAIN: Final = 3.0
 """Seconds until a trip is looked at again that could not be confirmed."""
 
-_SLACK: Final = timedelta(seconds=0.5)
-
 
 @dataclass(frozen=True)
 class Polling:
@@ -142,7 +140,7 @@ class Polling:
                 self.endings.unlisted(watch, run)
             elif watch.rollback_id is not None:
                 restoring.append((watch, run))
-            elif watch.due <= now + _SLACK:
+            elif watch.due <= now:
                 current = renewed(watch, run, self.settings)
                 due.append(Due(current, run, window_for(current, now)))
         return due, restoring
