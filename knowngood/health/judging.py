@@ -13,7 +13,7 @@ from knowngood.health.baseline import Baseline
 from knowngood.health.counting import Counted, count_each
 from knowngood.health.judgement import Verdict
 from knowngood.health.measurement import Measurement, measured
-from knowngood.health.signals import ALL
+from knowngood.health.signals import ALL, LIMITED
 from knowngood.health.watch import Decision, Watch, advance
 from knowngood.health.windows import Window
 from knowngood.runs.model import Run
@@ -81,8 +81,17 @@ def judge(due: Due, answers: Answers, baseline: Baseline, now: datetime, source:
         now,
         source_error=f"analytics does not answer: {trouble.message}" if trouble else "",
     )
-    whole = isinstance(trouble, ApiUnavailable | RateLimited | AccessDenied)
-    return Judged(due, moved, decision, ALL if whole else watch.flow_id)
+    return Judged(due, moved, decision, _scope(trouble, watch.flow_id))
+
+
+def _scope(trouble: KnowngoodError | None, flow_id: str) -> str:
+    match trouble:
+        case RateLimited():
+            return LIMITED
+        case ApiUnavailable() | AccessDenied():
+            return ALL
+        case _:
+            return flow_id
 
 
 def read(flow_id: str, window: Window, counted: Counted, source: str) -> Measurement:

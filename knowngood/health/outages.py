@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from knowngood.health.judging import Judged
-from knowngood.health.signals import ALL, HealthSignals
+from knowngood.health.signals import ALL, LIMITED, HealthSignals
 from knowngood.health.telling import blind_alert, seeing_alert
 from knowngood.health.watch import Watch
 from knowngood.runs.store import RunStore
@@ -29,8 +29,8 @@ class Outages:
             watch = each.moved
             if watch.blind_since is None:
                 if watch.polls[-1].measurement is not None:
-                    seeing[ALL].append(watch)
-                    seeing[watch.flow_id].append(watch)
+                    for scope in (ALL, LIMITED, watch.flow_id):
+                        seeing[scope].append(watch)
             elif self._is_long(watch.blind_since, now):
                 blind[each.scope].append(watch)
         for scope, watches in blind.items():

@@ -13,6 +13,9 @@ from knowngood.health.safeguards import History
 ALL: Final = "all"
 """The scope of an outage of analytics as a whole; else the scope is a flow's id."""
 
+LIMITED: Final = "limit"
+"""The scope of polls that the rate limit kept from being made: too many for it."""
+
 _OUTAGES: Final = "kg:outages"
 _TRIPS: Final = "kg:trips"
 _BREACHING: Final = "kg:breaching"

@@ -1,9 +1,11 @@
 """What a person is told about watches."""
 
 from datetime import datetime
+from typing import Final
 
 from knowngood.alerts.alert import Alert, Urgency
 from knowngood.errors import Team
+from knowngood.health.signals import ALL, LIMITED
 from knowngood.health.watch import Watch
 from knowngood.runs.model import Run
 
@@ -176,23 +178,35 @@ def breaker_alert(watch: Watch, why: str, episode: str, now: datetime) -> Alert:
     )
 
 
+_LIMIT_TO_DO: Final = (
+    "Poll less or ask for more: watch fewer flows, lengthen KNOWNGOOD_HEALTH_INTERVAL, use the "
+    "platform API (100 flows a query), give knowngood an OAuth client of its own, or ask Genesys "
+    "for a higher limit"
+)
+
+
 def blind_alert(watch: Watch, scope: str, episode: str, now: datetime) -> Alert:
     """Say that analytics has told nothing for a while; one alert for an outage."""
-    of_all = scope != watch.flow_id
+    of_one = scope == watch.flow_id
+    title = {
+        ALL: "Analytics is down",
+        LIMITED: "The rate limit is too low for the watches",
+    }.get(scope, f"{watch.flow_name}: analytics tells nothing")
+    find_out = "Watch the flows by hand meanwhile, and find the cause: knowngood doctor"
     return Alert(
         alert_id=f"analytics.{scope}.{episode}.began",
         kind="analytics.outage_began",
         team=Team.OPERATIONS,
-        title="Analytics is down" if of_all else f"{watch.flow_name}: analytics tells nothing",
+        title=title,
         flow_id=watch.flow_id,
-        flow_name="all flows" if of_all else watch.flow_name,
+        flow_name=watch.flow_name if of_one else "all flows",
         run_id=watch.watch_id,
         what_happened=(
             f"Since {watch.blind_since or now:%H:%M:%S} UTC nobody can say how callers fare: "
             f"{watch.polls[-1].judgement.why}."
         ),
         what_was_tried="The watches go on polling; an outage is never taken for a breach.",
-        what_to_do="Watch the flows by hand meanwhile, and find the cause: knowngood doctor",
+        what_to_do=_LIMIT_TO_DO if scope == LIMITED else find_out,
         raised_at=now,
         dedupe_key=f"analytics.{scope}",
     )
@@ -200,16 +214,20 @@ def blind_alert(watch: Watch, scope: str, episode: str, now: datetime) -> Alert:
 
 def seeing_alert(watch: Watch, scope: str, episode: str, now: datetime) -> Alert:
     """Say that an outage of analytics that was told is over."""
-    of_all = scope != watch.flow_id
+    of_one = scope == watch.flow_id
+    title = {
+        ALL: "Analytics answers again",
+        LIMITED: "The rate limit is enough for the watches again",
+    }.get(scope, f"Analytics answers again: {watch.flow_name}")
     since = datetime.fromtimestamp(float(episode), now.tzinfo)
     return Alert(
         alert_id=f"analytics.{scope}.{episode}.ended",
         kind="analytics.outage_ended",
         team=Team.OPERATIONS,
         urgency=Urgency.OVER,
-        title="Analytics answers again" + ("" if of_all else f": {watch.flow_name}"),
+        title=title,
         flow_id=watch.flow_id,
-        flow_name="all flows" if of_all else watch.flow_name,
+        flow_name=watch.flow_name if of_one else "all flows",
         run_id=watch.watch_id,
         what_happened=f"The outage of analytics that was told at {since:%H:%M:%S} UTC is over.",
         what_was_tried="The watches judge as before.",

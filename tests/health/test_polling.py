@@ -1,5 +1,6 @@
 """What one batch of polls does: a trouble of one watch is no trouble of the others."""
 
+import json
 from typing import Any
 
 import pytest
@@ -116,7 +117,7 @@ def test_a_watch_that_is_cancelled_while_it_trips_starts_no_rollback(room: Room)
     watch = room.watch("flow-1")
     room.org.bad = 200
     room.poll(watch)
-    room.wait(300)
+    room.wait(330)
     weigh = room.polling.trips.weigh
 
     def cancelled_meanwhile(*given: Any) -> Any:
@@ -136,7 +137,7 @@ def test_a_worker_that_died_before_it_sent_the_rollback_leaves_it_to_the_next(ro
     watch = room.watch("flow-1")
     room.org.bad = 200
     room.poll(watch)
-    room.wait(300)
+    room.wait(330)
     object.__setattr__(room.polling.trips, "start_rollback", fails)
     with pytest.raises(OSError):
         room.poll(watch)
@@ -188,6 +189,22 @@ def test_an_outage_is_told_once_for_all_watches_and_its_end_once(room: Room) -> 
     assert len(room.alerts()) == 2
     room.wait(330)
     room.poll(*watches)
+    assert len(room.alerts()) == 2
+
+
+def test_a_rate_limit_that_is_too_low_for_the_watches_is_told_as_that(room: Room) -> None:
+    watch = room.watch("flow-1", bake_time=86_400)
+    room.org.refuse_after = (0, RateLimited("none left", retry_after=7))
+    for _ in range(80):
+        room.poll(watch)
+        room.wait(30)
+    (told,) = room.alerts()
+    alert = json.loads(str(room.store.redis.hget(f"kg:alert:{told}", "alert")))
+    assert alert["title"] == "The rate limit is too low for the watches"
+    assert "HEALTH_INTERVAL" in alert["what_to_do"]
+    room.org.refuse_after = None
+    room.wait(330)
+    room.poll(watch)
     assert len(room.alerts()) == 2
 
 
@@ -260,7 +277,7 @@ def test_a_dry_run_says_what_it_would_have_done_and_touches_nothing(room: Room) 
     watch = room.watch("flow-1", dry_run=True)
     room.org.bad = 200
     room.poll(watch)
-    room.wait(300)
+    room.wait(330)
     room.poll(watch)
     run = room.store.get(watch.watch_id)
     assert run.outcome == "would_roll_back"
@@ -278,7 +295,7 @@ def test_a_dry_run_says_that_the_rollback_would_have_been_held_back(room: Room) 
     watch = room.watch("flow-1", dry_run=True)
     room.org.bad = 200
     room.poll(watch)
-    room.wait(300)
+    room.wait(330)
     room.poll(watch)
     would = room.store.get(watch.watch_id).results["watch"]["would"]
     assert "would have been held back: cooldown" in would
