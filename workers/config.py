@@ -51,6 +51,7 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "redbeat_redis_url": redis,
         "redbeat_key_prefix": "kg:beat:",
         "redbeat_lock_timeout": 5,
+        "redbeat_redis_options": {"socket_connect_timeout": 3, "socket_timeout": 5},
     }
     if broker.startswith(("redis", "rediss", "sentinel")):
         config["broker_transport_options"] = {
