@@ -320,6 +320,20 @@ def who_am_i(_: Org, call: Call) -> Answer:
     )
 
 
+def read_grants(_: Org, call: Call) -> Answer:
+    """GET what was granted to the token's holder; policies only with `includeFullRoles`."""
+    role: dict[str, Any] = {"id": "role-1", "name": "Simulated role"}
+    if call.query.get("includeFullRoles") == "true" and call.client is not None:
+        parts = [permission.split(":") for permission in sorted(call.client.permissions)]
+        role["policies"] = [
+            {"domain": domain, "entityName": entity, "actions": [action]}
+            for domain, entity, action in parts
+        ]
+    actor = actor_of(call)
+    grant = {"subjectId": actor.id, "division": _DIVISION, "role": role}
+    return Answer(200, {"id": actor.id, "name": actor.name, "grants": [grant]})
+
+
 def read_organization(_: Org, __: Call) -> Answer:
     """GET the organization."""
     return Answer(200, _ORGANIZATION)
@@ -390,6 +404,7 @@ ROUTES: list[Route] = [
     Route("GET", "/api/v2/organizations/limits/namespaces/{namespace}/defaults", "limits", limits),
     Route("GET", "/api/v2/organizations/me", "identity", read_organization),
     Route("GET", "/api/v2/tokens/me", "identity", who_am_i),
+    Route("GET", "/api/v2/authorization/subjects/me", "identity", read_grants),
     *analytics.ROUTES,
     *dependencies.ROUTES,
 ]

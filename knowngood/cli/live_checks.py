@@ -27,8 +27,9 @@ def _tried(probe: Probe) -> Finding:
     try:
         return Finding(name, Level.OK, probe.ask())
     except AccessDenied as error:
-        permissions = " or ".join(error.permissions or probe.permissions)
-        return Finding(name, wrong, f"missing permission {permissions}: {error}", error.action)
+        missing = " or ".join(error.permissions or probe.permissions) or error.message
+        trace = f" (correlation id {error.correlation_id})" if error.correlation_id else ""
+        return Finding(name, wrong, f"missing permission {missing}{trace}", error.action)
     except NeedsPerson as error:
         return Finding(name, wrong, str(error), probe.remedy or error.action)
     except KnowngoodError as error:

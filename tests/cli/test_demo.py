@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from tests.cli.terminal import COMMAND, piped
+from tests.stack import DIALECTS
 
 pytestmark = pytest.mark.slow
 
@@ -25,14 +26,16 @@ def homes() -> set[str]:
     return {path.name for path in Path(tempfile.gettempdir()).glob("knowngood-demo-*")}
 
 
-def test_the_demonstration_keeps_its_promise_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("api", DIALECTS)
+def test_the_demonstration_keeps_its_promise_and_leaves_nothing(tmp_path: Path, api: str) -> None:
     before = homes()
     # Whatever the environment says of a real org must not matter.
     strange = {"KNOWNGOOD_GENESYS_REGION": "eu_central_1", "KNOWNGOOD_DRY_RUN": "true"}
     (tmp_path / ".env").write_text("KNOWNGOOD_COOLDOWN=-1\n")
-    done = piped("demo", env={**os.environ, **strange}, cwd=tmp_path, timeout=110)
+    done = piped("demo", "--api", api, env={**os.environ, **strange}, cwd=tmp_path, timeout=110)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "\x1b" not in done.stdout
+    assert ("operation" in done.stdout) is (api == "platform")
     told = done.stdout
     for line in ("snapshot taken", "breach (1 in a row)", "breach (2 in a row)", "ended: restored"):
         assert line in told

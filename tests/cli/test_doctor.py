@@ -21,6 +21,13 @@ def idle() -> Iterator[Stack]:
         yield stack
 
 
+@pytest.fixture(scope="module")
+def org() -> Iterator[Stack]:
+    """The same, in the Platform API's dialect."""
+    with Stack(api="platform") as stack:
+        yield stack
+
+
 def kg(stack: Stack, *arguments: str, **settings: str) -> Done:
     env = stack.environment(**settings)
     kept = {name: value for name, value in env.items() if value or "KNOWNGOOD" not in name}
@@ -87,6 +94,65 @@ def test_a_whole_installation_passes(stack: Stack) -> None:
     found = levels(kg(stack, "doctor", "--json"))
     assert "fail" not in found.values()
     assert found["beat"] == found["queue alerts"] == "ok"
+
+
+def live(done: Done) -> dict[str, str]:
+    return {name: level for name, level in levels(done).items() if name.startswith("live ")}
+
+
+def test_it_tries_the_org_only_when_asked_to(org: Stack) -> None:
+    assert live(kg(org, "doctor", "--json")) == {}
+    found = live(kg(org, "doctor", "--live", "--json"))
+    assert set(found.values()) == {"ok"}
+    assert {"live flow", "live versions", "live publish", "live dependencies"} <= set(found)
+    assert {entry["method"] for entry in org.sim.requests() if entry["job"] != "token"} == {
+        "GET",
+        "POST",
+    }
+    assert [entry for entry in org.sim.requests() if entry["effect"]] == []
+
+
+@pytest.mark.parametrize(
+    ("permission", "check", "level"),
+    [
+        ("architect:flow:view", "live flow", "fail"),
+        ("architect:flow:publish", "live publish", "fail"),
+        ("analytics:flowAggregate:view", "live flow analytics", "fail"),
+        ("architect:dependencyTracking:view", "live dependencies", "warn"),
+    ],
+)
+def test_a_permission_that_the_org_did_not_grant_is_named(
+    org: Stack, permission: str, check: str, level: str
+) -> None:
+    taken = [permission, "architect:flow:unlock"]
+    org.sim.oauth(remove_permissions=taken)
+    try:
+        done = kg(org, "doctor", "--live", "--flow", org.sim.demo_flow())
+    finally:
+        org.sim.oauth(add_permissions=taken)
+    assert f"{level}  {check}: missing permission {permission}" in done.stdout
+    assert f"give the OAuth client's role {permission}" in done.stdout
+
+
+def test_what_the_settings_name_must_exist_in_the_org(org: Stack) -> None:
+    callers, inputs = '{"*": {"queues": ["nowhere"]}}', '{"no-action": {}}'
+    done = kg(org, "doctor", "--live", GENESYS_CALLERS=callers, GENESYS_TEST_ACTIONS=inputs)
+    assert "warn  live queue nowhere: " in done.stdout
+    assert "correct KNOWNGOOD_GENESYS_CALLERS" in done.stdout
+    assert "warn  live data action no-action: " in done.stdout
+    assert "correct KNOWNGOOD_GENESYS_TEST_ACTIONS" in done.stdout
+
+
+def test_in_the_guide_s_dialect_a_flow_must_be_named(idle: Stack) -> None:
+    assert "knowngood doctor --live --flow FLOW" in kg(idle, "doctor", "--live").stdout
+    named = kg(idle, "doctor", "--live", "--flow", idle.sim.demo_flow(), "--json")
+    assert live(named) == {"live flow": "ok", "live lock": "ok", "live flow analytics": "ok"}
+
+
+def test_a_flow_without_live_is_refused(idle: Stack) -> None:
+    done = kg(idle, "doctor", "--flow", "a-flow")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "it goes with --live" in done.stderr
 
 
 class _Inbox(BaseHTTPRequestHandler):

@@ -206,4 +206,13 @@ CASES = [
         wire.TokenAnswer,
         "TokenInfo",
     ),
+    Case(
+        calls.READ_GRANTS,
+        probe("publish"),
+        lambda client, _: SDK.AuthorizationApi(client).get_authorization_subjects_me(
+            include_full_roles=True
+        ),
+        wire.GrantsAnswer,
+        "AuthzSubject",
+    ),
 ]

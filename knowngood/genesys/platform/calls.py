@@ -62,5 +62,6 @@ COUNT_CONVERSATIONS = Call(
 )
 READ_LIMITS = Call("GET", "/api/v2/organizations/limits/namespaces/{namespaceName}")
 READ_TOKEN = Call("GET", "/api/v2/tokens/me")
+READ_GRANTS = Call("GET", "/api/v2/authorization/subjects/me")
 
 CALLS: tuple[Call, ...] = tuple(each for each in list(globals().values()) if type(each) is Call)

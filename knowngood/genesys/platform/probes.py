@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from knowngood.errors import FlowGone
+from knowngood.errors import AccessDenied, FlowGone
 from knowngood.genesys.platform.caller import Caller
 from knowngood.genesys.platform.calls import (
     COUNT_CONVERSATIONS,
@@ -12,9 +12,11 @@ from knowngood.genesys.platform.calls import (
     LIST_CONSUMED,
     LIST_FLOWS,
     LIST_VERSIONS,
+    PUBLISH,
     READ_ACTION,
     READ_CONFIGURATION,
     READ_FLOW,
+    READ_GRANTS,
     READ_LIMITS,
     READ_QUEUE,
     READ_TOKEN,
@@ -22,7 +24,13 @@ from knowngood.genesys.platform.calls import (
 )
 from knowngood.genesys.platform.counting import Counting
 from knowngood.genesys.platform.dependencies import DependencyReader
-from knowngood.genesys.platform.wire import Entity, FlowPage, Limits, TokenAnswer
+from knowngood.genesys.platform.wire import (
+    Entity,
+    FlowPage,
+    GrantsAnswer,
+    Limits,
+    TokenAnswer,
+)
 from knowngood.genesys.port import FlowGateway, Probe
 
 _RATES = ("token.rate.per.minute", "client.credentials.token.rate.per.minute")
@@ -56,6 +64,7 @@ class Probing:
             _probe("flow", READ_FLOW, self._flow),
             _probe("versions", LIST_VERSIONS, self._versions),
             _probe("configuration", READ_CONFIGURATION, self._configuration),
+            _probe("publish", PUBLISH, self._may_publish),
             _probe("flow analytics", COUNT_FLOWS, self._count),
             _probe("dependencies", LIST_CONSUMED, self._dependencies, needed=False),
             *self._named_in_settings(),
@@ -110,6 +119,22 @@ class Probing:
         if first != again:
             return "exported twice, with different content: rollbacks cannot be verified by content"
         return f"exported twice, with the same digest {str(first)[:19]}…"
+
+    def _may_publish(self) -> str:
+        # Only the roles tell: no publish is harmless enough to be tried.
+        query = {"includeFullRoles": "true"}
+        granted = self._caller.read(GrantsAnswer, READ_GRANTS, query=query)
+        policies = granted.policies
+        if granted.grants and not policies:
+            return "not tried, and the org does not tell what the OAuth client's roles permit"
+        for permission in PUBLISH.permissions:
+            if any(policy.permits(permission) for policy in policies):
+                return f"not tried; the OAuth client's roles hold {permission}"
+        raise AccessDenied(
+            "the OAuth client's roles do not hold it",
+            action=f"give the OAuth client's role {PUBLISH.permissions[0]}",
+            permissions=PUBLISH.permissions[:1],
+        )
 
     def _count(self) -> str:
         end = datetime.now(UTC).replace(microsecond=0)

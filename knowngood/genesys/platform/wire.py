@@ -253,6 +253,48 @@ class TokenAnswer(BaseModel):
     OAuthClient: Ref | None = None
 
 
+class PolicyAnswer(BaseModel):
+    """What a role permits: actions on an entity of a domain; `*` stands for any."""
+
+    domain: str | None = None
+    entityName: str | None = None
+    actions: tuple[str, ...] = ()
+
+    def permits(self, permission: str) -> bool:
+        """Say whether it covers a permission such as `architect:flow:publish`."""
+        domain, entity, action = permission.split(":")
+        return (
+            self.domain in {domain, "*"}
+            and self.entityName in {entity, "*"}
+            and not {action, "*"}.isdisjoint(self.actions)
+        )
+
+
+class RoleAnswer(BaseModel):
+    """A role; without policies where the org does not tell them."""
+
+    policies: tuple[PolicyAnswer, ...] = ()
+
+
+class GrantAnswer(BaseModel):
+    """A role that was granted in a division."""
+
+    role: RoleAnswer | None = None
+
+
+class GrantsAnswer(BaseModel):
+    """Everything that was granted to whoever asks."""
+
+    grants: tuple[GrantAnswer, ...] = ()
+
+    @property
+    def policies(self) -> tuple[PolicyAnswer, ...]:
+        """The policies of all roles."""
+        return tuple(
+            policy for grant in self.grants if grant.role for policy in grant.role.policies
+        )
+
+
 def _holder(user: Ref | None, client: Ref | None) -> Holder | None:
     if user is not None:
         return Holder(kind="user", id=user.id, name=user.name)
