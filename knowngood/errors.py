@@ -153,6 +153,10 @@ class NoTarget(NeedsPerson):
     """No known-good version is left to roll back to."""
 
 
+class KnownBad(NeedsPerson):
+    """What is about to be deployed was rolled back before."""
+
+
 class FlowGone(NeedsPerson):
     """The flow itself does not exist or was deleted."""
 

@@ -3,10 +3,10 @@
 import sys
 
 from knowngood import parts
-from knowngood.errors import FlowGone, Refused, TryAgain
+from knowngood.errors import FlowGone, KnownBad, Refused, TryAgain
 from knowngood.genesys.port import Flow
 from knowngood.genesys.purpose import Priority, Purpose, calling_for
-from knowngood.runs.model import Request, RollbackRequest, WatchRequest
+from knowngood.runs.model import Request, RollbackRequest, SnapshotRequest, WatchRequest
 from knowngood.settings import Settings
 
 
@@ -16,7 +16,8 @@ def check_at_the_door(settings: Settings, request: Request) -> None:
     A Genesys that does not answer now is no reason to refuse: the run retries by itself.
 
     Raises:
-        Refused: credentials or the region are missing, or there is no such flow or version.
+        Refused: credentials or the region are missing, there is no such flow or version, or what
+            is to be deployed was rolled back before.
         AccessDenied: the credentials are wrong.
         Unreachable: the artifact store cannot be written.
     """
@@ -35,6 +36,8 @@ def check_at_the_door(settings: Settings, request: Request) -> None:
             _check_version("--to", version, flow)
         case WatchRequest(version_id=str(version)):
             _check_version("--version", version, flow)
+        case SnapshotRequest(revision=str(revision)):
+            _check_revision(request.flow_id, revision)
         case _:
             pass
 
@@ -54,6 +57,13 @@ def read_known_flow(flow_id: str) -> Flow:
             f"no such flow at {parts.settings().region.api}; copy the id from the flow's URL in "
             "Architect",
         ) from None
+
+
+def _check_revision(flow_id: str, revision: str) -> None:
+    try:
+        parts.registry().refuse_bad_revision(flow_id, revision)
+    except KnownBad as error:
+        raise Refused("--revision", revision, f"{error}; {error.action}") from None
 
 
 def _check_version(option: str, version: str, flow: Flow) -> None:

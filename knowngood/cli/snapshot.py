@@ -41,6 +41,14 @@ def snapshot(
             "--routing", metavar="FILE", help="The routing configuration to record, a JSON object."
         ),
     ] = None,
+    revision: Annotated[
+        str | None,
+        typer.Option(
+            "--revision",
+            metavar="COMMIT",
+            help="What is about to be deployed; refused if it was rolled back before.",
+        ),
+    ] = None,
     requested_by: RequestedByOption = None,
     idempotency_key: IdempotencyKeyOption = None,
     wait: WaitOption = False,
@@ -63,6 +71,7 @@ def snapshot(
             "description": description,
             "dependencies": needs or None,
             "routing": _routing(routing) if routing else None,
+            "revision": revision,
             "requested_by": requested_by,
             "idempotency_key": idempotency_key,
         },

@@ -139,6 +139,9 @@ class SnapshotRequest(Request):
         default_factory=dict, description="the routing configuration to record, as JSON"
     )
     dependencies: tuple[Needed, ...] = ()
+    revision: Label | None = Field(
+        default=None, description="what is about to be deployed, such as a Git commit"
+    )
 
 
 class WatchRequest(Request):

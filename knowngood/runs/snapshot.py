@@ -16,6 +16,7 @@ def take_snapshot(ctx: StepContext) -> SnapshotRecord:
     without its draft.
 
     Raises:
+        KnownBad: what is about to be deployed was rolled back before.
         FlowConflict: the flow is locked, or a rollback of it is under way: the deployment that
             this snapshot precedes must wait for it.
         FlowGone: the flow was never published, so there is nothing to go back to.
@@ -23,6 +24,8 @@ def take_snapshot(ctx: StepContext) -> SnapshotRecord:
     run, request = ctx.run, cast("SnapshotRequest", ctx.run.request)
     if ctx.repeated and (found := ctx.registry.find(run.flow_id, run.run_id)):
         return found
+    if request.revision is not None:
+        ctx.registry.refuse_bad_revision(run.flow_id, request.revision)
     if rollback := ctx.store.holder(run.flow_id):
         raise FlowConflict(f"rollback {rollback} of the flow is under way")
     flow = ctx.gateway.read_flow(run.flow_id, history=False)
@@ -50,5 +53,6 @@ def take_snapshot(ctx: StepContext) -> SnapshotRecord:
         requested_by=run.request.requested_by,
         description=description,
         run_id=run.run_id,
+        revision=request.revision,
     )
     return ctx.registry.write(record)

@@ -29,6 +29,8 @@ class SnapshotRecord(BaseModel):
     requested_by: str | None
     description: str
     run_id: str
+    revision: str | None = None
+    """What was about to be deployed, such as a Git commit."""
     digest: str = ""
 
     @classmethod
@@ -40,6 +42,9 @@ class SnapshotRecord(BaseModel):
     def computed_digest(self) -> str:
         """Compute the digest that this content must have."""
         content = self.model_dump(mode="json", exclude={"digest"})
+        if self.revision is None:
+            # Records that are older than this field have digests without it.
+            del content["revision"]
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
 

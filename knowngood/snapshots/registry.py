@@ -4,16 +4,18 @@ Everything but the notes of open runs is written once. Paths below the store's U
 
     flows/{flow_id}/snapshots/{UTC time}-{run_id}.json
     flows/{flow_id}/verdicts/{version_id}/{UTC time}-{good|bad}-{run_id}.json
+    flows/{flow_id}/bad-revisions/{sha256 of the revision}.json
     open/{run_id}.json
     runs/{YYYY-MM-DD}/{run_id}.json
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from knowngood.errors import RecordDamaged
+from knowngood.errors import KnownBad, RecordDamaged
 from knowngood.genesys.port import Dependency
 from knowngood.snapshots.record import SnapshotRecord
 from knowngood.snapshots.store import ArtifactStore
@@ -25,6 +27,10 @@ class Verdicts:
 
     known_good: tuple[str, ...]
     known_bad: frozenset[str]
+
+
+def _revision_path(flow_id: str, revision: str) -> str:
+    return f"flows/{flow_id}/bad-revisions/{hashlib.sha256(revision.encode()).hexdigest()}.json"
 
 
 def _sortable(moment: datetime) -> str:
@@ -92,6 +98,23 @@ class SnapshotRegistry:
     def mark_bad(self, flow_id: str, version_id: str, run_id: str, why: str) -> None:
         """Record that a version was rolled back from; no later rollback chooses it."""
         self._mark(flow_id, "bad", version_id, run_id, why)
+
+    def mark_revision_bad(self, flow_id: str, revision: str, run_id: str, why: str) -> None:
+        """Record that what a revision of the flow's source deployed was rolled back from."""
+        content = {"revision": revision, "run_id": run_id, "why": why}
+        self.store.create(_revision_path(flow_id, revision), json.dumps(content).encode())
+
+    def refuse_bad_revision(self, flow_id: str, revision: str) -> None:
+        """Raise KnownBad when a rollback left a revision as bad."""
+        found = self.store.read(_revision_path(flow_id, revision))
+        if found is None:
+            return
+        bad = json.loads(found)
+        raise KnownBad(
+            f"revision {revision} was deployed before and rolled back ({bad['why']})",
+            action="revert or correct it in the flow's source and deploy what comes of that; what "
+            f"happened: knowngood status {bad['run_id']}",
+        )
 
     def _mark(self, flow_id: str, verdict: str, version_id: str, run_id: str, why: str) -> None:
         folder = f"flows/{flow_id}/verdicts/{version_id}/"

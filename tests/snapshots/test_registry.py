@@ -1,5 +1,7 @@
 """The registry on a directory and on a real S3 server."""
 
+import hashlib
+import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +12,7 @@ import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 
-from knowngood.errors import RecordDamaged, Refused, Unreachable
+from knowngood.errors import KnownBad, RecordDamaged, Refused, Unreachable
 from knowngood.snapshots.record import SnapshotRecord
 from knowngood.snapshots.registry import SnapshotRegistry
 from knowngood.snapshots.store import ArtifactStore, open_store
@@ -131,3 +133,35 @@ def test_a_url_of_no_store_is_refused_without_its_secret(url: str) -> None:
     with pytest.raises(Refused, match="KNOWNGOOD_ARTIFACTS_URL") as caught:
         open_store(url)
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_revision_that_was_rolled_back_is_refused_and_no_other(store: ArtifactStore) -> None:
+    registry = SnapshotRegistry(store)
+    registry.refuse_bad_revision("f", "3fa9c1e")
+    registry.mark_revision_bad("f", "3fa9c1e", "r-9", "errors after deploy 41")
+    registry.mark_revision_bad("f", "3fa9c1e", "r-10", "again")
+    with pytest.raises(KnownBad, match="errors after deploy 41") as refused:
+        registry.refuse_bad_revision("f", "3fa9c1e")
+    assert "knowngood status r-9" in refused.value.action
+    registry.refuse_bad_revision("f", "8be02d7")
+    registry.refuse_bad_revision("another-flow", "3fa9c1e")
+
+
+def test_a_record_from_before_revisions_keeps_its_digest() -> None:
+    older = record().model_dump(mode="json")
+    del older["revision"]
+    digest = hashlib.sha256(
+        json.dumps(
+            {name: value for name, value in older.items() if name != "digest"},
+            sort_keys=True,
+            separators=(",", ":"),
+        ).encode()
+    ).hexdigest()
+    stored = json.dumps({**older, "digest": f"sha256:{digest}"}).encode()
+    assert SnapshotRecord.from_bytes(stored, "f").revision is None
+
+
+def test_a_record_s_digest_covers_its_revision() -> None:
+    told = record().model_copy(update={"revision": "3fa9c1e"})
+    with pytest.raises(RecordDamaged):
+        SnapshotRecord.from_bytes(told.to_bytes(), "f")
