@@ -72,6 +72,7 @@ class Streams:
     def close(self) -> None:
         """End every listener's stream, those that still come included."""
         self._closed = True
+        self._wanted.set()
         for queue in [each for listeners in self._listeners.values() for each in listeners]:
             _end(queue)
 
@@ -84,10 +85,13 @@ class Streams:
             newest = await self._newest(stream)
             last = newest if after is None else after
             with self._listening(stream, newest) as queue:
-                while page := await self._after(stream, last):
+                more = True
+                while more:
+                    page = await self._after(stream, last)
                     for entry in page:
                         last = entry.entry_id
                         yield entry
+                    more = len(page) == _PAGE
                 async for news in _news(queue):
                     # What was read above may have been handed out as well.
                     if news is None or _order(news.entry_id) > _order(last):
@@ -119,7 +123,8 @@ class Streams:
                 del self._listeners[stream], self._cursors[stream]
 
     async def _read_on(self) -> None:
-        while True:
+        # Asked each time, for redis-py may swallow that this task is cancelled.
+        while not self._closed:
             if not self._cursors:
                 self._wanted.clear()
                 await self._wanted.wait()
