@@ -1,19 +1,22 @@
 """`rollback.finish`: leave the record of a rollback that succeeded."""
 
+from typing import cast
+
 from knowngood.runs.executor import StepContext, StepResult
+from knowngood.runs.model import RollbackRequest
 from tasks.step import rollback_step
 
 
 @rollback_step
 def finish(ctx: StepContext) -> StepResult:
     """Mark what was rolled back from as bad, for later rollbacks and for pipelines."""
-    run = ctx.run
-    if run.from_version:
-        reason = getattr(run.request, "reason", "")
-        ctx.registry.mark_bad(run.flow_id, run.from_version, run.run_id, reason)
+    run, request = ctx.run, cast("RollbackRequest", ctx.run.request)
+    blamed = run.from_version if request.blame else None
+    if blamed:
+        ctx.registry.mark_bad(run.flow_id, blamed, run.run_id, request.reason)
         before = ctx.registry.latest(run.flow_id)
-        if before and before.revision and before.active_version_id != run.from_version:
+        if before and before.revision and before.active_version_id != blamed:
             # The latest snapshot was taken before what is now bad was deployed.
-            ctx.registry.mark_revision_bad(run.flow_id, before.revision, run.run_id, reason)
+            ctx.registry.mark_revision_bad(run.flow_id, before.revision, run.run_id, request.reason)
     ctx.registry.close_run(run.run_id)
-    return StepResult({"known_bad": run.from_version}, ends="restored")
+    return StepResult({"known_bad": blamed}, ends="restored")

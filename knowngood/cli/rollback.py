@@ -22,6 +22,13 @@ def rollback(
         str | None,
         typer.Option("--to", metavar="VERSION", help="Go back to this version, and to no other."),
     ] = None,
+    blame: Annotated[
+        bool,
+        typer.Option(
+            "--blame/--no-blame",
+            help="Mark what is rolled back from as bad, and the revision that was deployed.",
+        ),
+    ] = True,
     requested_by: RequestedByOption = None,
     idempotency_key: IdempotencyKeyOption = None,
     wait: WaitOption = False,
@@ -42,6 +49,7 @@ def rollback(
             "flow_id": flow,
             "reason": reason,
             "target_version_id": to,
+            "blame": blame,
             "requested_by": requested_by,
             "idempotency_key": idempotency_key,
         },

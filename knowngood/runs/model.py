@@ -102,6 +102,9 @@ class RollbackRequest(Request):
     reason: Text
     target_version_id: VersionId | None = None
     watch_id: Label | None = Field(default=None, description="the watch that asked, if one did")
+    blame: StrictBool = Field(
+        default=True, description="mark what is rolled back from as bad, and its source's revision"
+    )
 
 
 def _plain_endpoint(dependency: Dependency) -> Dependency:

@@ -43,3 +43,12 @@ def test_a_revision_that_came_after_the_bad_version_is_not_blamed(stack: Stack) 
     stack.snapshot(flow, revision="3fa9c1e")
     assert stack.rollback(flow, target_version_id="1.0").outcome == "restored"
     assert stack.snapshot(flow, revision="3fa9c1e").state is RunState.SUCCEEDED
+
+
+def test_a_rollback_without_blame_leaves_the_revision_to_be_deployed_again(stack: Stack) -> None:
+    flow = make_flow(stack)
+    assert stack.snapshot(flow, revision="3fa9c1e").state is RunState.SUCCEEDED
+    broken_off = stack.sim.deploy(flow)
+    assert stack.rollback(flow, blame=False).outcome == "restored"
+    assert broken_off not in stack.registry().verdicts(flow).known_bad
+    assert stack.snapshot(flow, revision="3fa9c1e").state is RunState.SUCCEEDED
