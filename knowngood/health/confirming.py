@@ -15,7 +15,7 @@ from knowngood.health.judgement import Poll, Verdict
 from knowngood.health.kpis import KPIS, Kpi, KpiValue, Unit
 from knowngood.health.measurement import Measurement
 from knowngood.health.policies import policy_named
-from knowngood.health.watch import Watch
+from knowngood.health.watch import Decision, Watch, doubted, explained, last_word
 from knowngood.health.windows import Window
 
 _HALVED: Final = 4
@@ -23,6 +23,12 @@ _HALVED: Final = 4
 
 _MOST: Final = 12
 """Windows of evidence that are read again at most."""
+
+_LATE: Final = 0.8
+"""A source that told less than this share of a window's calls at first tells them late."""
+
+_FEW: Final = 5
+"""So many calls may be told late in any case."""
 
 
 def windows_to_confirm(watch: Watch) -> tuple[Window, ...]:
@@ -39,18 +45,56 @@ def windows_to_confirm(watch: Watch) -> tuple[Window, ...]:
     return tuple(half for window in windows for half in window.halves())
 
 
-def is_sustained(watch: Watch, parts: Sequence[Measurement], baseline: Baseline) -> bool:
-    """Say whether a trip stands without any one interval; `parts` are what was read again."""
+def confirmed(
+    watch: Watch, parts: Sequence[Measurement], baseline: Baseline, now: datetime
+) -> tuple[Watch, Decision]:
+    """Take in what was read again of a tripped watch; return the watch, and what follows.
+
+    A trip that is not confirmed goes on, until its last word ends it without a verdict.
+    """
     if watch.limits.consecutive_breaches == 1:
-        return True
+        return watch, Decision.TRIP
+    parts = [part for part in parts if part.complete and part.volume is not None]
+    late = _counted_late(watch, parts)
+    if not late and _is_sustained(watch, parts, baseline):
+        return watch, Decision.TRIP
+    go_on = Decision.CONTINUE if now < last_word(watch) else Decision.INCONCLUSIVE
+    if late:
+        return doubted(watch, f"analytics counts calls late ({late})", go_on), go_on
+    why = "one interval may explain it, so one more breach in a row is awaited"
+    return explained(watch, why, go_on), go_on
+
+
+def _is_sustained(watch: Watch, parts: Sequence[Measurement], baseline: Baseline) -> bool:
     policy = policy_named(watch.policy)
     baseline = baseline.on(watch.today.share if watch.today else None)
-    told = [_comparable(part, watch.window) for part in parts if part.volume is not None]
+    told = [_comparable(part, watch.window) for part in parts]
     rests = list(_without_a_stretch(told, timedelta(seconds=watch.interval)))
-    return any(
+    return bool(rests) and any(
         all(policy.is_beyond(kpi, rest, baseline, watch.limits) for rest in rests)
         for kpi in _breached_kpis(watch)
     )
+
+
+def _counted_late(watch: Watch, parts: Sequence[Measurement]) -> str:
+    """Say how many calls of an earlier window came to light since, if they are many.
+
+    What is told of the newest window cannot be trusted then: a late bucket is never a breach.
+    """
+    for poll in watch.polls[:-1]:
+        told = poll.measurement
+        if told is None or told.volume is None:
+            continue
+        inside = [
+            part
+            for part in parts
+            if told.window.start <= part.window.start and part.window.end <= told.window.end
+        ]
+        again = sum(part.volume or 0 for part in inside)
+        whole = sum(part.window.seconds for part in inside) == told.window.seconds
+        if whole and told.volume < _LATE * again - _FEW:
+            return f"{told.volume} of the window from {told.window.start:%H:%M:%S}, {again} now"
+    return ""
 
 
 def _evidence(watch: Watch) -> list[Window]:

@@ -1,7 +1,7 @@
 """What a trip leads to: confirmed, held back, or a rollback that the watch follows to its end."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -9,10 +9,11 @@ from typing import Final
 from knowngood.errors import NoTarget
 from knowngood.genesys.port import Flow, FlowGateway, VersionStatus
 from knowngood.health.baseline import Baseline
-from knowngood.health.confirming import is_sustained, windows_to_confirm
+from knowngood.health.confirming import confirmed, windows_to_confirm
 from knowngood.health.counting import Counted
 from knowngood.health.ending import Endings
 from knowngood.health.judging import read
+from knowngood.health.measurement import Measurement
 from knowngood.health.safeguards import Held, Hold, held_back
 from knowngood.health.signals import HealthSignals
 from knowngood.health.telling import breaker_alert
@@ -54,8 +55,9 @@ class Trips:
             KnowngoodError: the flow or analytics could not be read for it.
         """
         go_on = Decision.CONTINUE
-        if why := self._not_sustained(watch, baseline):
-            return Trip(explained(watch, why, go_on), go_on)
+        watch, decision = confirmed(watch, self._read_again(watch), baseline, now)
+        if decision is not Decision.TRIP:
+            return Trip(watch, decision)
         flow = self.gateway.read_flow(watch.flow_id, history=watch.dry_run)
         active = flow.active
         if active is None or active.status is not VersionStatus.PUBLISHED or flow.publishing:
@@ -104,14 +106,12 @@ class Trips:
             return
         self.endings.watches.put_off([watch.watch_id], now.timestamp() + _FOLLOW)
 
-    def _not_sustained(self, watch: Watch, baseline: Baseline) -> str:
-        parts = []
-        for part in windows_to_confirm(watch):
-            rows = dict(self.gateway.count([watch.flow_id], part.start, part.end))
-            parts.append(read(watch.flow_id, part, Counted(rows=rows), self.gateway.dialect))
-        if is_sustained(watch, parts, baseline):
-            return ""
-        return "one interval may explain it, so one more breach in a row is awaited"
+    def _read_again(self, watch: Watch) -> Sequence[Measurement]:
+        found = []
+        for window in windows_to_confirm(watch):
+            rows = dict(self.gateway.count([watch.flow_id], window.start, window.end))
+            found.append(read(watch.flow_id, window, Counted(rows=rows), self.gateway.dialect))
+        return found
 
     def _held(self, watch: Watch, live: str, now: datetime) -> Held | None:
         at = now.timestamp()

@@ -148,6 +148,15 @@ def explained(watch: Watch, why: str, decision: Decision) -> Watch:
     return watch.model_copy(update={"polls": (*watch.polls[:-1], told)})
 
 
+def doubted(watch: Watch, why: str, decision: Decision) -> Watch:
+    """Let the last poll's breach be inconclusive instead: it neither counts nor clears."""
+    told = explained(watch, why, decision)
+    last, breaches = told.polls[-1], watch.breaches - 1
+    judgement = last.judgement.model_copy(update={"verdict": Verdict.INCONCLUSIVE})
+    poll = last.model_copy(update={"judgement": judgement, "breaches": breaches})
+    return told.model_copy(update={"polls": (*told.polls[:-1], poll), "breaches": breaches})
+
+
 def _judged(
     watch: Watch, measurement: Measurement | None, baseline: Baseline, source_error: str
 ) -> Judgement:

@@ -1,11 +1,12 @@
 """Limits against the flow's own baseline from before the deployment.
 
-A share breaches when p > p0 + k sqrt(phi p0 (1 - p0) (1/n + 1/m)) and p > 1.5 p0 + 0.01: beyond
-what chance explains at n calls, when the history is a sample of m calls itself, and by enough to
-matter; phi is Pearson's overdispersion. A mean of n waits breaches above p0 (1 + k / sqrt(n)), for
-waits spread exponentially, and above 1.5 p0. Source: Shewhart's p-chart as in Montgomery,
-Statistical Quality Control, chapter 7; overdispersion as in Laney's p' chart (2002). Without a
-usable history the fixed limits stand.
+A share p of n calls breaches when p > p0 + k sqrt(phi q (1 - q) (1/n + 1/m)) and p > 1.5 p0 + 0.01:
+beyond what chance explains, and by enough to matter. p0 is the share of the history's m calls, q
+that of both together, phi Pearson's overdispersion. A mean of n waits breaches above
+p0 (1 + k sqrt(1/n + 1/m)), for waits spread exponentially, and above 1.5 p0. Source: Shewhart's
+p-chart as in Montgomery, Statistical Quality Control, chapter 7; overdispersion as in Laney's p'
+chart (2002); q as in the two-proportion score test. Without a usable history the fixed limits
+stand.
 """
 
 import math
@@ -80,18 +81,17 @@ class Relative:
         return value.value > self._bound(kpi, value, usual, baseline)
 
     def _bound(self, kpi: Kpi, value: KpiValue, usual: KpiValue, baseline: Baseline) -> float:
-        centre = foretold(usual) if kpi.unit is Unit.SHARE else usual.value
         samples = 1 / max(value.denominator, 1) + 1 / max(usual.denominator, 1)
+        centre, margin = usual.value, 0.0
         match kpi.unit:
             case Unit.SHARE:
+                centre, margin = foretold(usual), _MARGIN
+                both = foretold(kpi.pool([value, usual]))
                 phi = baseline.overdispersion(kpi.name)
-                chance = math.sqrt(phi * centre * (1 - centre) * samples)
-                enough = _FACTOR * centre + _MARGIN
+                chance = math.sqrt(phi * both * (1 - both) * samples)
             case Unit.SECONDS:
                 chance = centre * math.sqrt(samples)
-                enough = _FACTOR * centre
             case Unit.CALLS:
-                # A count of errors in one window: Poisson.
+                # Errors of one window are a Poisson count.
                 chance = math.sqrt(centre)
-                enough = _FACTOR * centre
-        return max(centre + self.sigmas * chance, enough)
+        return max(centre + self.sigmas * chance, _FACTOR * centre + margin)
