@@ -21,7 +21,7 @@ class Clock:
 
 
 class Org:
-    """Counts 300 calls a window for each flow; `bad` of them are errors from now on."""
+    """Counts a call a second for each flow; `bad` of 300 are errors from now on."""
 
     dialect = "guide"
     flows_per_count = 1
@@ -44,14 +44,15 @@ class Org:
         for flow_id in flow_ids:
             if flow_id in self.refusals:
                 raise self.refusals[flow_id]
+        calls = round((end - start).total_seconds())
         return {
             flow_id: FlowCounts(
                 flow_id=flow_id,
                 start=start,
                 end=end,
-                total_calls=300,
-                abandoned_calls=3,
-                error_count=self.bad,
+                total_calls=calls,
+                abandoned_calls=calls // 100,
+                error_count=calls * self.bad // 300,
                 average_duration=90,
             )
             for flow_id in flow_ids
