@@ -1,9 +1,12 @@
 """`runs.reconcile`: take up what died, send what waits, archive what ended."""
 
+from typing import Any
+
 from amqp.exceptions import ChannelError
 from celery import Task
 
 from knowngood import parts
+from knowngood.runs.model import Run, RunKind
 from knowngood.runs.reconcile import reconcile as look_around
 from tasks import workflows
 from workers.app import app
@@ -20,7 +23,14 @@ def reconcile(self: Task) -> dict[str, int]:
         backlog=_backlog(self),
         resume=workflows.send,
         send_alert=lambda alert_id: app.send_task("alerts.send", kwargs={"alert_id": alert_id}),
+        beside=_polls,
     )
+
+
+def _polls(run: Run) -> dict[str, Any]:
+    """Return what a watch measured and decided, which its journal tells only in words."""
+    watch = parts.watches().find(run.run_id) if run.kind is RunKind.WATCH else None
+    return {"watch": watch.model_dump(mode="json")} if watch else {}
 
 
 def _backlog(task: Task) -> bool:

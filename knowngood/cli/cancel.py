@@ -20,3 +20,5 @@ def cancel(run: RunArgument, *, as_json: JsonOption = False) -> None:
         print_json(run_document(ended))
     else:
         print(f"run {ended.run_id} is cancelled")
+        if ended.request.requested_by == "settings":
+            print("KNOWNGOOD_STANDING_WATCHES lists its flow: it is put on again until it is not")

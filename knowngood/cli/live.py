@@ -9,10 +9,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from knowngood.cli.narrative import span
-from knowngood.cli.polls import find_watch, poll_headers, poll_rows
+from knowngood.cli.narrative import clock, span
+from knowngood.cli.output import NARROW
+from knowngood.cli.polls import find_watch, judged_by, poll_headers, poll_rows
 from knowngood.cli.steps import HEADERS, Steps
 from knowngood.health.judgement import Poll
+from knowngood.health.watch import Watch
 from knowngood.runs.model import JournalEntry, Run, RunKind, RunState
 from knowngood.runs.store import RunStore
 
@@ -29,9 +31,10 @@ class LiveTable(ABC):
 
     def __init__(self, run: Run) -> None:
         self._run = run
+        self._console = Console(highlight=False)
         self.live = Live(
             get_renderable=self._render,
-            console=Console(highlight=False),
+            console=self._console,
             refresh_per_second=4,
             redirect_stderr=False,
         )
@@ -56,11 +59,20 @@ class LiveTable(ABC):
         run = self._run
         table = Table(box=None, pad_edge=False, header_style="bold")
         for header in self._headers():
-            table.add_column(header, overflow="fold")
+            # A header of one word is the widest thing that its column must show whole.
+            table.add_column(header, overflow="fold", no_wrap=" " not in header)
         for style, cells in self._rows():
             table.add_row(*(Text(cell, style=style) for cell in cells))
         head = Text(f"{run.kind} of {run.flow_name}, run {run.run_id}", style="bold")
-        return Group(head, table, Text(_now(run)))
+        return Group(head, *self._above(), table, Text(self._now(run)))
+
+    def _above(self) -> Iterable[Text]:
+        """Return lines between the heading and the table."""
+        return ()
+
+    def _now(self, run: Run) -> str:
+        """Say in one line how the run stands."""
+        return _standing(run)
 
 
 class _LiveSteps(LiveTable):
@@ -86,20 +98,45 @@ class _LivePolls(LiveTable):
 
     def __init__(self, run: Run, store: RunStore) -> None:
         self._store = store
-        self._polls: Sequence[Poll] = ()
+        self._watch: Watch | None = None
+        self._rollback = ""
         super().__init__(run)
 
     def _take(self, entry: JournalEntry) -> None:
-        if entry.event == "polled":
-            watch = find_watch(self._store, self._run.run_id)
-            self._polls = watch.polls[-_SHOWN_POLLS:] if watch else ()
+        if entry.event in {"step-ended", "polled"}:
+            self._watch = find_watch(self._store, self._run.run_id) or self._watch
+        elif entry.event == "rollback-started":
+            self._rollback = str(entry.detail.get("rollback"))
+
+    @property
+    def _narrow(self) -> bool:
+        return self._console.width < NARROW
+
+    @property
+    def _polls(self) -> Sequence[Poll]:
+        return self._watch.polls[-_SHOWN_POLLS:] if self._watch else ()
 
     def _headers(self) -> Sequence[str]:
-        return poll_headers(self._polls)
+        return poll_headers(self._polls, narrow=self._narrow)
 
     def _rows(self) -> Iterable[tuple[str, Sequence[str]]]:
-        rows = zip(self._polls, poll_rows(self._polls), strict=True)
+        polls = self._polls
+        rows = zip(polls, poll_rows(polls, narrow=self._narrow), strict=True)
         return ((_STYLE.get(poll.judgement.verdict, ""), cells) for poll, cells in rows)
+
+    def _above(self) -> Iterable[Text]:
+        return (Text(judged_by(self._watch), style="dim"),) if self._watch else ()
+
+    def _now(self, run: Run) -> str:
+        watch = self._watch
+        if run.state.terminal or watch is None:
+            return _standing(run)
+        if self._rollback:
+            return f"rolling back: run {self._rollback}"
+        left = (watch.due - datetime.now(UTC)).total_seconds()
+        following = f"the next poll in {span(round(left))}" if left >= 1 else "polling"
+        ends = f"; ends at {clock(watch.bake_until)}" if watch.bake_until else ""
+        return f"{_standing(run)}; {following}{ends}"
 
 
 _STYLE = {
@@ -114,7 +151,7 @@ _STYLE = {
 }
 
 
-def _now(run: Run) -> str:
+def _standing(run: Run) -> str:
     if run.state.terminal:
         return (
             f"{run.state} after {span(((run.ended or run.created) - run.created).total_seconds())}"

@@ -1,13 +1,18 @@
 """What commands print: one JSON document, or aligned columns that fold in a narrow terminal."""
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from knowngood.runs.model import Run
 
 Cell = str
+
+NARROW = 100
+"""Columns below which wide tables leave out what can be missed."""
 
 
 def print_json(document: object) -> None:
@@ -27,6 +32,11 @@ def in_terminal() -> bool:
     return sys.stdout.isatty()
 
 
+def is_narrow() -> bool:
+    """Say whether stdout is a terminal of fewer than 100 columns."""
+    return in_terminal() and shutil.get_terminal_size().columns < NARROW
+
+
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[Cell]], *, empty: str) -> None:
     """Print rows under headers, or `empty` where there are none."""
     if not rows:
@@ -42,7 +52,19 @@ def print_fields(fields: Mapping[str, str]) -> None:
     shown = {name: value for name, value in fields.items() if value and value != "-"}
     width = max((len(name) for name in shown), default=0)
     for name, value in shown.items():
-        print(f"{name:<{width}}  {value}")
+        line = f"{name:<{width}}  {value}"
+        print(wrapped(line, indent=width + 2) if in_terminal() else line)
+
+
+def wrapped(line: str, *, indent: int) -> str:
+    """Break a line between words where a terminal ends; what follows is indented."""
+    return textwrap.fill(
+        line,
+        shutil.get_terminal_size().columns,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _print_aligned(headers: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:

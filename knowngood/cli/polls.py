@@ -11,16 +11,18 @@ from knowngood.health.watch import Watch
 from knowngood.health.watches import WatchStore
 from knowngood.runs.store import RunStore
 
-WATCH_HEADERS: Final = (
+_WATCH_HEADERS: Final = (
     "WATCH",
     "FLOW",
     "VERSION",
     "POLICY",
     "POLLS",
+    "NEWEST",
     "BREACHES",
     "NEXT POLL",
     "ENDS",
 )
+_NARROW_WATCH: Final = ("WATCH", "FLOW", "NEWEST", "BREACHES")
 _KPIS: Final = {kpi.name: kpi for kpi in KPIS}
 _BROKEN: Final = " !"
 """Marks the KPI that breached, also where there is no colour."""
@@ -36,18 +38,25 @@ def find_watch(store: RunStore, watch_id: str) -> Watch | None:
     return WatchStore(store.redis).find(watch_id)
 
 
-def watch_cells(watch: Watch) -> tuple[str, ...]:
-    """Return a watch as a row."""
-    return (
-        watch.watch_id,
-        watch.flow_name,
-        watch.version_id or "-",
-        watch.policy + (" (dry run)" if watch.dry_run else ""),
-        str(watch.number),
-        str(watch.breaches),
-        clock(watch.due),
-        moment(watch.bake_until) if watch.bake_until else "never",
-    )
+def watch_headers(*, narrow: bool = False) -> tuple[str, ...]:
+    """Return the headers of a table of watches; the `narrow` one has the most needful."""
+    return _NARROW_WATCH if narrow else _WATCH_HEADERS
+
+
+def watch_cells(watch: Watch, *, narrow: bool = False) -> tuple[str, ...]:
+    """Return a watch as a row under `watch_headers`; NEWEST is the newest poll's verdict."""
+    cells = {
+        "WATCH": watch.watch_id,
+        "FLOW": watch.flow_name,
+        "VERSION": watch.version_id or "-",
+        "POLICY": watch.policy + (" (dry run)" if watch.dry_run else ""),
+        "POLLS": str(watch.number),
+        "NEWEST": str(watch.polls[-1].judgement.verdict) if watch.polls else "-",
+        "BREACHES": str(watch.breaches),
+        "NEXT POLL": "rolling back" if watch.rollback_id else clock(watch.due),
+        "ENDS": moment(watch.bake_until) if watch.bake_until else "never",
+    }
+    return tuple(cells[header] for header in watch_headers(narrow=narrow))
 
 
 def watch_fields(watch: Watch) -> dict[str, str]:
@@ -57,7 +66,7 @@ def watch_fields(watch: Watch) -> dict[str, str]:
         f"{_name(kpi)} {limit:.0%}"
         if _bound(kpi) == "at least"
         else f"{_name(kpi)} {_shown(kpi, limit)}"
-        for kpi, limit in watch.limits.kpis.items()
+        for kpi, limit in sorted(watch.limits.kpis.items())
     )
     return {
         "version": watch.version_id or "",
@@ -69,33 +78,48 @@ def watch_fields(watch: Watch) -> dict[str, str]:
     }
 
 
+def judged_by(watch: Watch) -> str:
+    """Say in one line which version is watched, by what, and how often."""
+    version = f"version {watch.version_id}, " if watch.version_id else ""
+    dry = "dry run, " if watch.dry_run else ""
+    return (
+        f"{version}{dry}policy {watch.policy}: {watch.limits.consecutive_breaches} breaches in a "
+        f"row trip it; a poll every {span(watch.interval)}"
+    )
+
+
 def poll_words(poll: Poll) -> str:
     """Say what one poll measured and what was made of it."""
     row = f" ({poll.breaches} in a row)" if poll.breaches else ""
     return f"poll {poll.number}: {poll.judgement.verdict}{row}: {_measured(poll)}"
 
 
-def poll_headers(polls: Sequence[Poll]) -> tuple[str, ...]:
-    """Return the headers of a table of polls: each judged KPI with its limit."""
-    return ("POLL", "TIME", "CALLS", *_judged(polls).values(), "VERDICT", "IN A ROW", "DECISION")
+def poll_headers(polls: Sequence[Poll], *, narrow: bool = False) -> tuple[str, ...]:
+    """Return the headers of a table of polls: each judged KPI with its limit.
+
+    The `narrow` table leaves out what can be missed most easily.
+    """
+    kpis = _judged(polls).values()
+    if narrow:
+        return ("POLL", "CALLS", *kpis, "VERDICT", "DECISION")
+    return ("POLL", "TIME", "CALLS", *kpis, "VERDICT", "IN A ROW", "DECISION")
 
 
-def poll_rows(polls: Sequence[Poll]) -> list[tuple[str, ...]]:
+def poll_rows(polls: Sequence[Poll], *, narrow: bool = False) -> list[tuple[str, ...]]:
     """Return polls as rows under `poll_headers`."""
-    return [
-        (
-            str(poll.number),
-            clock(poll.at),
-            str(poll.measurement.volume)
-            if poll.measurement and poll.measurement.volume is not None
-            else "-",
-            *(_cell(poll, kpi) for kpi in _judged(polls)),
-            str(poll.judgement.verdict),
-            str(poll.breaches or "-"),
-            poll.decision,
-        )
-        for poll in polls
-    ]
+    kpis = list(_judged(polls))
+    return [_row(poll, kpis, narrow=narrow) for poll in polls]
+
+
+def _row(poll: Poll, kpis: Sequence[str], *, narrow: bool) -> tuple[str, ...]:
+    told = poll.measurement.volume if poll.measurement else None
+    number, calls = str(poll.number), "-" if told is None else str(told)
+    cells = [_cell(poll, kpi) for kpi in kpis]
+    verdict, decision = str(poll.judgement.verdict), poll.decision.replace("_", " ")
+    if narrow:
+        row = f"{verdict} {poll.breaches}" if poll.breaches else verdict
+        return (number, calls, *cells, row, decision)
+    return (number, clock(poll.at), calls, *cells, verdict, str(poll.breaches or "-"), decision)
 
 
 def _judged(polls: Sequence[Poll]) -> dict[str, str]:

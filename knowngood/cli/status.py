@@ -29,11 +29,16 @@ def status(
 
     check_timeout(timeout, wait=wait)
     journal = open_journal()
-    if wait:
-        found = follow_to_end(journal, run, timeout=timeout, silent=as_json)
+    if wait and journal.find(run) is not None:
+        follow_to_end(journal, run, timeout=timeout, silent=as_json)
+    found = journal.find(run)
+    if found is None:
+        from knowngood.cli.records import record_of  # noqa: PLC0415 - seldom needed
+
+        record = record_of(run)
+        found, entries = record.run, record.entries
     else:
-        found = journal.get(run)
-    entries = journal.journal(found.run_id)
+        entries = journal.journal(found.run_id)
     if as_json:
         print_json(
             {

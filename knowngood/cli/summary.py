@@ -49,6 +49,7 @@ def summary(run: Run) -> dict[str, str]:
         fields["from"] = ""
         fields["version"] = str(found.get("version") or "")
         fields["polls"] = str(found.get("polls") or "")
+        fields["would"] = str(found.get("would") or "")
         fields["rollback"] = f"run {found['rollback']}" if found.get("rollback") else ""
         if run.outcome == "superseded":
             fields["error"] = f"a later watch of the flow took its place: {run.error}"

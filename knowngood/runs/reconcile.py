@@ -6,9 +6,10 @@ a killed worker held comes back only after the visibility timeout (an hour).
 
 import json
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from knowngood.alerts.alert import Alert
 from knowngood.alerts.outbox import AlertOutbox
@@ -21,6 +22,7 @@ from knowngood.snapshots.registry import SnapshotRegistry
 log = logging.getLogger(__name__)
 
 _BATCH: Final = 500
+_ARCHIVE_SECONDS: Final = 1.0
 
 
 def reconcile(
@@ -32,11 +34,13 @@ def reconcile(
     backlog: bool,
     resume: Callable[[Run], None],
     send_alert: Callable[[str], object],
+    beside: Callable[[Run], Mapping[str, Any]] = lambda _: {},
 ) -> dict[str, int]:
     """Do one round; return how many runs were recovered, resumed, archived, and alerts sent.
 
     `backlog` says whether the rollback queue holds messages that no worker has taken yet: then a
     run that waits for its message is not taken for dead. Any number of reconcilers may run.
+    `beside` returns what is archived with an ended run and is not in its journal.
 
     Raises:
         Unreachable: the journal or the artifact store does not answer.
@@ -53,7 +57,7 @@ def reconcile(
     due = outbox.due(store.time(), _BATCH)
     for alert_id in due:
         send_alert(alert_id)
-    archived = archive_ended(store, registry)
+    archived = archive_ended(store, registry, beside)
     store.purge()
     store.note_round()
     return {"recovered": recovered, "resumed": resumed, "alerts": len(due), "archived": archived}
@@ -144,14 +148,24 @@ def warn_overdue(store: RunStore, settings: Settings) -> None:
         )
 
 
-def archive_ended(store: RunStore, registry: SnapshotRegistry) -> int:
-    """Write ended runs with their journals to the artifact store; return how many."""
-    ended = store.unarchived(_BATCH)
-    for run_id in ended:
+def archive_ended(
+    store: RunStore, registry: SnapshotRegistry, beside: Callable[[Run], Mapping[str, Any]]
+) -> int:
+    """Write ended runs with their journals to the artifact store; return how many.
+
+    Many watches may end at once: what is not written within a second waits for the next round, for
+    a rollback must not.
+    """
+    deadline = time.monotonic() + _ARCHIVE_SECONDS
+    archived = 0
+    for run_id in store.unarchived(_BATCH):
+        if time.monotonic() >= deadline:
+            break
         run = store.find(run_id)
         if run is not None:
             day = f"{run.ended or datetime.now(UTC):%Y-%m-%d}"
-            registry.archive_run(day, run_id, store.export(run_id))
+            registry.archive_run(day, run_id, store.export(run_id, beside(run)))
             registry.close_run(run_id)
         store.archived(run_id)
-    return len(ended)
+        archived += 1
+    return archived

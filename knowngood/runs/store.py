@@ -493,12 +493,13 @@ class RunStore:
         """Forget that a run is still to be archived."""
         self._ask(lambda: self.redis.srem("kg:runs:unarchived", run_id))
 
-    def export(self, run_id: str) -> bytes:
-        """Return a run's whole record, with its journal, as JSON."""
+    def export(self, run_id: str, beside: Mapping[str, Any]) -> bytes:
+        """Return a run's whole record as JSON: its journal, and what is to be kept `beside`."""
         fields = self._ask(lambda: self.redis.hgetall(f"kg:run:{run_id}"))
         entries = self._ask(lambda: self.redis.xrange(journal_key(run_id)))
         journal = [{"id": entry_id, **entry} for entry_id, entry in entries]
-        return json.dumps({"run": fields, "journal": journal}, sort_keys=True).encode()
+        whole = {**beside, "run": fields, "journal": journal}
+        return json.dumps(whole, sort_keys=True).encode()
 
     def purge(self) -> None:
         """Drop ended runs from the index once their retention is over."""

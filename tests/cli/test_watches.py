@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from knowngood.health.watches import WatchStore
 from tests.cli.terminal import Done, Terminal, piped
 from tests.conftest import make_flow
 from tests.stack import Stack
@@ -99,3 +100,55 @@ def test_a_terminal_shows_each_polls_kpis_against_their_limits(health: Stack) ->
     assert "ERROR RATE (at most 5.0 %)" in text
     assert re.search(r"\d\d\.\d % !", text)
     assert "\x1b[31m" in terminal.text
+
+
+def test_a_narrow_terminal_breaks_no_word_and_leaves_out_what_can_be_missed(
+    health: Stack,
+) -> None:
+    flow = busy(health, error_rate=0.5)
+    terminal = Terminal(
+        "watch", flow, "--wait", env=health.environment(), cwd=health.directory, columns=72
+    )
+    assert terminal.ended() == 1
+    last = ESCAPE.sub("", terminal.text).rpartition("watch of ")[2]
+    lines = [line.rstrip() for line in last.split("\n")]
+    assert max(map(len, lines)) <= 72
+    (headers,) = [line for line in lines if line.startswith("POLL ")]
+    assert headers.split()[-2:] == ["VERDICT", "DECISION"]
+    assert any(re.fullmatch(r"\d .* breach 2 +(trip|continue)", line) for line in lines)
+
+
+def test_a_watch_is_explained_when_redis_has_forgotten_it(health: Stack) -> None:
+    flow = busy(health, error_rate=0.5)
+    run_id = health.client.watch(flow, dry_run=True).run_id
+    health.ended(run_id)
+    redis = health.client.store.redis
+    health.sim.wait_until(lambda: not redis.sismember("kg:runs:unarchived", run_id))
+    before = kg(health, "explain", run_id).stdout
+    document = json.loads(kg(health, "explain", run_id, "--json").stdout)
+    redis.delete(f"kg:run:{run_id}", f"kg:watch:{run_id}", f"kg:journal:{run_id}")
+
+    assert kg(health, "explain", run_id).stdout == before
+    assert json.loads(kg(health, "explain", run_id, "--json").stdout) == document
+    assert "would have been rolled back to 1.0" in before
+    assert document["results"]["watch"]["outcome"] == "would_roll_back"
+    status = kg(health, "status", run_id)
+    assert (status.returncode, "would_roll_back" in status.stdout) == (1, True)
+    unknown = kg(health, "explain", "no-such-run")
+    assert (unknown.returncode, unknown.stderr.count("\n")) == (2, 1)
+
+
+def test_polls_that_a_watch_keeps_no_longer_are_told_from_its_journal(health: Stack) -> None:
+    flow = busy(health, error_rate=0.0)
+    run_id = health.client.watch(flow, bake_time=600).run_id
+    watches = WatchStore(health.client.store.redis)
+    health.sim.wait_until(lambda: (on := watches.find(run_id)) and on.number >= 4, timeout=20)
+    health.client.cancel(run_id)
+    health.sim.wait_until(lambda: run_id not in {on.watch_id for on in watches.on()})
+    kept = watches.find(run_id)
+    assert kept is not None
+    watches.save(kept.number, kept.model_copy(update={"polls": kept.polls[2:]}), 0)
+    shown = kg(health, "explain", run_id).stdout
+    assert shown.index("poll 1: ") < shown.index("poll 2: ") < shown.index("POLL ")
+    document = json.loads(kg(health, "explain", run_id, "--json").stdout)
+    assert [poll["number"] for poll in document["earlier"]] == [1, 2]
