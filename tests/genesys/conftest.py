@@ -7,11 +7,12 @@ import pytest
 
 from knowngood.genesys.connect import connect
 from knowngood.genesys.platform.gateway import PlatformGateway
+from knowngood.genesys.port import FlowGateway
 from knowngood.settings import Settings
 from simulator.client import SimulatorControl
 from simulator.server import running
 
-MakeGateway = Callable[..., PlatformGateway]
+MakeGateway = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +31,9 @@ def org(org_url: str) -> Iterator[SimulatorControl]:
 @pytest.fixture
 def connected(org: SimulatorControl) -> Iterator[MakeGateway]:
     """Makes gateways with the settings that are given."""
-    made: list[PlatformGateway] = []
+    made: list[FlowGateway] = []
 
-    def make(**more: Any) -> PlatformGateway:
+    def make(**more: Any) -> FlowGateway:
         given = {
             "genesys_api": "platform",
             "genesys_base_url": org.base_url,
@@ -42,7 +43,6 @@ def connected(org: SimulatorControl) -> Iterator[MakeGateway]:
             **more,
         }
         gateway = connect(Settings(_env_file=None, **given))
-        assert isinstance(gateway, PlatformGateway)
         made.append(gateway)
         return gateway
 
@@ -53,7 +53,9 @@ def connected(org: SimulatorControl) -> Iterator[MakeGateway]:
 
 @pytest.fixture
 def gateway(connected: MakeGateway) -> PlatformGateway:
-    return connected()
+    gateway = connected()
+    assert isinstance(gateway, PlatformGateway)
+    return gateway
 
 
 @pytest.fixture
