@@ -36,9 +36,18 @@ def progress_of(flow: Flow, run: Run) -> Progress:
     if active is None or run.from_version in {active.version_id, None}:
         under_way = flow.publishing and (flow.operation is None or is_ours(flow.operation, run))
         return Progress.PUBLISHING if under_way else Progress.UNTOUCHED
+    shown = f"version {active.version_id} ({active.status})"
+    if flow.operation is not None and flow.operation.complete and is_ours(flow.operation, run):
+        raise FlowMoved(
+            f"our publish of version {run.target_version} is complete, but the flow has {shown}",
+            action=(
+                "compare the two in Architect (a publish may have given the content a new number): "
+                f"knowngood versions {run.flow_id}"
+            ),
+        )
     raise FlowMoved(
-        f"the flow now has version {active.version_id} ({active.status}), neither the broken "
-        f"{run.from_version} nor the target {run.target_version}",
+        f"the flow now has {shown}, neither the broken {run.from_version} nor the target "
+        f"{run.target_version}",
         action=(
             f"see who deployed it: knowngood versions {run.flow_id}; "
             "roll back again only if that version is broken too"
