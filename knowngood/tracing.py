@@ -27,6 +27,9 @@ run_trace: Final[ContextVar[int | None]] = ContextVar("run_trace", default=None)
 """The trace id that a span without a parent takes, in place of a random one."""
 
 
+_QUERY: Final = "knowngood.query_string"
+
+
 def wanted() -> bool:
     """Say whether this process is to trace."""
     return any(os.environ.get(name) for name in ENDPOINTS)
@@ -92,10 +95,24 @@ def traced(asgi_app: Any) -> Any:
     from celery.signals import before_task_publish  # noqa: PLC0415 - only when tracing
     from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware  # noqa: PLC0415
 
+    async def with_query(scope: Any, receive: Any, send: Any) -> None:
+        await asgi_app(scope | {"query_string": scope.get(_QUERY, b"")}, receive, send)
+
     before_task_publish.connect(_on_publish, weak=False)
-    return OpenTelemetryMiddleware(
-        asgi_app, excluded_urls="healthz,readyz,metrics", tracer_provider=provider()
+    spans = OpenTelemetryMiddleware(
+        with_query,
+        excluded_urls="healthz,readyz,metrics",
+        # A stream of events would have a span for each.
+        exclude_spans=["receive", "send"],
+        tracer_provider=provider(),
     )
+
+    async def without_query(scope: Any, receive: Any, send: Any) -> None:
+        # Somebody may put a token into a URL; it is refused, but a span would keep it.
+        query = scope.get("query_string", b"")
+        await spans(scope | {"query_string": b"", _QUERY: query}, receive, send)
+
+    return without_query
 
 
 def _on_publish(headers: dict[str, Any], **_: Any) -> None:

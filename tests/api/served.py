@@ -26,7 +26,7 @@ class Served(NamedTuple):
 
     def client(self, token: str | None = ROLLBACK, **more: Any) -> httpx.Client:
         """Open a client that sends a token, or none."""
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = more.pop("headers", {}) | ({"Authorization": f"Bearer {token}"} if token else {})
         return httpx.Client(base_url=self.url, headers=headers, **more)
 
 
