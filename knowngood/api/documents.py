@@ -5,7 +5,6 @@ from typing import Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
-from knowngood.cli.narrative import say
 from knowngood.health.watch import Watch
 from knowngood.runs.model import (
     Counters,
@@ -15,6 +14,7 @@ from knowngood.runs.model import (
     SnapshotRequest,
     WatchRequest,
 )
+from knowngood.runs.narrative import say
 from knowngood.runs.store import Accepted
 from knowngood.runs.timeline import Step
 

@@ -8,14 +8,15 @@ from pydantic import BaseModel
 from knowngood import parts
 from knowngood.api.access import Role, needs
 from knowngood.api.problems import Problem
-from knowngood.cli.history import VersionLine, read_history
-from knowngood.errors import Refused
+from knowngood.errors import FlowGone, Refused
 from knowngood.genesys.ids import FlowId
+from knowngood.snapshots.history import FlowHistory, read_known_versions
 from knowngood.snapshots.record import SnapshotRecord
 
 router: Final = APIRouter(prefix="/v1/flows/{flow_id}", tags=["flows"])
 
 TheFlow = Annotated[FlowId, Path(description="The flow's id, as in its URL in Architect.")]
+_MOST_SNAPSHOTS: Final = 100
 
 
 class SnapshotList(BaseModel):
@@ -24,30 +25,18 @@ class SnapshotList(BaseModel):
     snapshots: tuple[SnapshotRecord, ...]
 
 
-class FlowVersions(BaseModel):
-    """A flow's versions, newest first; `lock` says who holds Genesys' edit lock."""
-
-    flow_id: str
-    name: str
-    lock: str | None
-    versions: tuple[VersionLine, ...]
-
-
 @router.get("/snapshots", dependencies=[needs(Role.READ)])
 def list_snapshots(flow_id: TheFlow) -> SnapshotList:
     """List a flow's snapshots, each verified by its digest; none when there is no such flow."""
-    return SnapshotList(snapshots=tuple(parts.registry().list(flow_id, limit=100)))
+    return SnapshotList(snapshots=tuple(parts.registry().list(flow_id, limit=_MOST_SNAPSHOTS)))
 
 
 @router.get("/versions", dependencies=[needs(Role.READ)])
-def list_versions(flow_id: TheFlow) -> FlowVersions:
+def list_versions(flow_id: TheFlow) -> FlowHistory:
     """List a flow's versions, newest first, with what is known of each; asks Genesys Cloud."""
     try:
-        found = read_history(flow_id)
+        return read_known_versions(parts.gateway(), parts.registry(), flow_id)
+    except FlowGone as error:
+        raise Problem(404, "no-such-flow", error.message) from None
     except Refused as error:
-        if error.field != "FLOW":
-            raise Problem(503, "not-configured", str(error)) from None
-        raise Problem(404, "no-such-flow", error.expected) from None
-    return FlowVersions(
-        flow_id=found.flow_id, name=found.name, lock=found.lock, versions=found.lines
-    )
+        raise Problem(503, "not-configured", str(error)) from None

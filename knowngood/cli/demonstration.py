@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from knowngood.cli.exits import Exit
-from knowngood.cli.narrative import say, span
 from knowngood.cli.polls import find_watch, poll_words
 from knowngood.cli.stage import CALLS_PER_MINUTE, POLL_SECONDS, Stage, set_up
 from knowngood.client import Client
@@ -16,6 +15,7 @@ from knowngood.embedded.processes import CannotStart
 from knowngood.errors import KnowngoodError
 from knowngood.health.judgement import Poll
 from knowngood.runs.model import Run, RunKind, RunState
+from knowngood.runs.narrative import say, span
 from knowngood.runs.store import RunStore
 
 T = TypeVar("T")

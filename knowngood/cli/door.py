@@ -51,12 +51,17 @@ def read_known_flow(flow_id: str) -> Flow:
     try:
         return parts.gateway().read_flow(flow_id)
     except FlowGone:
-        raise Refused(
-            "FLOW",
-            flow_id,
-            f"no such flow at {parts.settings().region.api}; copy the id from the flow's URL in "
-            "Architect",
-        ) from None
+        raise no_such_flow(flow_id) from None
+
+
+def no_such_flow(flow_id: str) -> Refused:
+    """Return what a person is told of a flow that is none."""
+    return Refused(
+        "FLOW",
+        flow_id,
+        f"no such flow at {parts.settings().region.api}; copy the id from the flow's URL in "
+        "Architect",
+    )
 
 
 def _check_revision(flow_id: str, revision: str) -> None:

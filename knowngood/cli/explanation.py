@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from knowngood.cli.narrative import clock, say
 from knowngood.cli.output import (
     in_terminal,
     is_narrow,
@@ -20,6 +19,7 @@ from knowngood.errors import Refused
 from knowngood.health.judgement import KpiVerdict, Poll
 from knowngood.health.watch import Watch
 from knowngood.runs.model import JournalEntry, Run, RunKind
+from knowngood.runs.narrative import clock, say
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from knowngood.cli.narrative import clock, span
 from knowngood.cli.output import NARROW
 from knowngood.cli.polls import find_watch, judged_by, poll_headers, poll_rows
 from knowngood.cli.steps import HEADERS, Steps
 from knowngood.health.judgement import Poll
 from knowngood.health.watch import Watch
 from knowngood.runs.model import JournalEntry, Run, RunKind, RunState
+from knowngood.runs.narrative import clock, span
 from knowngood.runs.store import RunStore
 
 _SHOWN_POLLS = 12

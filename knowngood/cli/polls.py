@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from knowngood.cli.journal import open_journal
-from knowngood.cli.narrative import clock, moment, span
 from knowngood.health.judgement import Finding, KpiVerdict, Poll
 from knowngood.health.kpis import KPIS
 from knowngood.health.watch import Watch
 from knowngood.health.watches import WatchStore
+from knowngood.runs.narrative import clock, moment, span
 from knowngood.runs.store import RunStore
 
 _WATCH_HEADERS: Final = (

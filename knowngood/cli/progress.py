@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 from knowngood.cli.exits import Interrupted
-from knowngood.cli.narrative import clock, say
 from knowngood.cli.output import in_terminal
 from knowngood.errors import Refused
 from knowngood.runs.model import JournalEntry, Run
+from knowngood.runs.narrative import clock, say
 from knowngood.runs.store import RunStore
 
 _BLOCK = 0.5

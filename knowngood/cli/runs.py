@@ -14,8 +14,8 @@ def runs(
 ) -> None:
     """List runs, the newest first."""
     from knowngood.cli.journal import open_journal  # noqa: PLC0415 - slow to import
-    from knowngood.cli.narrative import moment  # noqa: PLC0415
     from knowngood.cli.output import print_json, print_table, run_document  # noqa: PLC0415
+    from knowngood.runs.narrative import moment  # noqa: PLC0415
 
     found = open_journal().recent(limit)
     if as_json:

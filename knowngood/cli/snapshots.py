@@ -6,8 +6,8 @@ from knowngood.cli.options import FlowArgument, JsonOption
 def snapshots(flow: FlowArgument, *, as_json: JsonOption = False) -> None:
     """List a flow's snapshots, the newest first."""
     from knowngood.cli.flow_id import checked_flow_id  # noqa: PLC0415
-    from knowngood.cli.narrative import moment  # noqa: PLC0415 - slow to import
     from knowngood.cli.output import print_json, print_table  # noqa: PLC0415
+    from knowngood.runs.narrative import moment  # noqa: PLC0415 - slow to import
     from knowngood.settings import load  # noqa: PLC0415
     from knowngood.snapshots.registry import SnapshotRegistry  # noqa: PLC0415
     from knowngood.snapshots.store import open_store  # noqa: PLC0415

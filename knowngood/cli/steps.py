@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from knowngood.cli.narrative import say, span, waiting
 from knowngood.runs.model import JournalEntry, Run, RunKind
+from knowngood.runs.narrative import say, span, waiting
 from knowngood.runs.workflows import STEPS, position
 
 

@@ -1,8 +1,8 @@
 """How a run ended, in a few lines."""
 
-from knowngood.cli.narrative import clock, moment, span
 from knowngood.cli.output import print_fields
 from knowngood.runs.model import Run, RunKind, RunState
+from knowngood.runs.narrative import clock, moment, span
 
 
 def print_summary(run: Run) -> None:

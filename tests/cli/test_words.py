@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 
-from knowngood.cli.narrative import moment, say, span
 from knowngood.cli.requester import requester
 from knowngood.cli.steps import Steps
 from knowngood.runs.entry import checked
 from knowngood.runs.model import JournalEntry, RunKind
+from knowngood.runs.narrative import moment, say, span
 
 
 def entry(
