@@ -22,6 +22,7 @@ from knowngood.errors import Unreachable
 from knowngood.runs.entry import checked
 from knowngood.runs.model import JournalEntry, Request, Run, RunKind
 from knowngood.runs.store import Accepted, RunStore, connect, new_run_id
+from knowngood.sentinel import broker
 from knowngood.settings import Settings
 from workers.queues import queues
 
@@ -51,13 +52,17 @@ class Client:
     @cached_property
     def celery(self) -> Celery:
         """The Celery app that messages are sent with."""
-        broker = self.settings.broker_url.get_secret_value()
-        app = Celery("knowngood.client", broker=broker)
+        url, options = broker(self.settings.broker_url.get_secret_value())
+        app = Celery("knowngood.client", broker=url)
         app.conf.update(
-            task_queues=queues(broker),
+            task_queues=queues(url),
             task_ignore_result=True,
             broker_connection_timeout=3,
-            broker_transport_options={"socket_connect_timeout": 3, "socket_timeout": 10},
+            broker_transport_options={
+                "socket_connect_timeout": 3,
+                "socket_timeout": 10,
+                **options,
+            },
             task_publish_retry=False,
         )
         return app
@@ -69,8 +74,12 @@ class Client:
         target_version_id: str | None = None,
         requested_by: str | None = None,
         idempotency_key: str | None = None,
+        *,
+        blame: bool = True,
     ) -> Accepted:
         """Roll a flow back. A rollback of the flow that is under way is joined.
+
+        With `blame`, what is rolled back from is marked as bad.
 
         Raises:
             Refused: a value is wrong; nothing was enqueued.
@@ -83,6 +92,7 @@ class Client:
             target_version_id=target_version_id,
             requested_by=requested_by,
             idempotency_key=idempotency_key,
+            blame=blame,
         )
 
     def snapshot(self, flow_id: str, description: str | None = None, **more: Any) -> Accepted:

@@ -28,6 +28,7 @@ from knowngood.genesys.purpose import Priority
 from knowngood.health.judgement import Verdict
 from knowngood.runs.model import RunKind, RunState
 from knowngood.runs.workflows import STEPS
+from knowngood.sentinel import broker
 from knowngood.settings import Settings
 from knowngood.tally import ALERT_DELIVERIES, ALERT_FAILURES, HEALTH_POLLS, key
 
@@ -278,7 +279,9 @@ class _Broker(Collector):
 
 
 def _depths(url: str) -> Mapping[str, int]:
-    options = {"socket_connect_timeout": 3, "socket_timeout": 3} if "redis" in url[:8] else {}
+    url, named = broker(url)
+    by_redis = url.startswith(("redis", "sentinel"))
+    options = {"socket_connect_timeout": 3, "socket_timeout": 3, **named} if by_redis else {}
     connect: Callable[..., Any] = Connection
     with connect(url, connect_timeout=3, transport_options=options) as connection:
         connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=3)

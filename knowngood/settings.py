@@ -9,7 +9,7 @@ import os
 import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import unquote, urlsplit
 
 from pydantic import (
@@ -30,6 +30,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from knowngood.errors import Refused
 from knowngood.genesys.callers import ActionInputs, CallersByFlow
 from knowngood.genesys.regions import Region, region_named
+from knowngood.sentinel import Sentinels
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 Words = Annotated[tuple[str, ...], NoDecode]
@@ -64,13 +65,22 @@ def _known_region(name: str | None) -> str | None:
     return name
 
 
+def _readable(url: SecretStr) -> SecretStr:
+    Sentinels.named_by(url.get_secret_value())
+    return url
+
+
+ServerUrl = Annotated[SecretStr, AfterValidator(_readable)]
+
 _KEY = re.compile(r"(?=[^/]*\d)[A-Za-z0-9_%+~-]{8,}")
 
 
 def _secrets_in(url: str) -> set[str]:
-    """Return a URL's password, as it stands and decoded."""
-    password = urlsplit(url).password
-    return {password, unquote(password)} if password else set()
+    """Return a URL's passwords, as they stand and decoded."""
+    parts = urlsplit(url)
+    asked = (word.partition("=") for word in parts.query.split("&"))
+    found = {parts.password, *(value for name, _, value in asked if "password" in name)}
+    return {form for password in found if password for form in (password, unquote(password))}
 
 
 def _keys_in(alert_url: str) -> set[str]:
@@ -101,8 +111,8 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
-    broker_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
-    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    broker_url: ServerUrl = SecretStr("redis://127.0.0.1:6379/0")
+    redis_url: ServerUrl = SecretStr("redis://127.0.0.1:6379/0")
     artifacts_url: str = Field(
         default_factory=_local_artifacts,
         description="file:///…, s3://bucket/prefix, az://…, gs://… or memory:///",
@@ -286,12 +296,17 @@ class Settings(BaseSettings):
         return self.genesys_client_id, self.genesys_client_secret
 
 
+_SECRETS: Final = ("secret", "token", "broker_url", "redis_url", "alert_urls")
+"""What the names of settings hold whose value is not to be shown."""
+
+
 def refusal(error: ValidationError, *, prefix: str = "") -> Refused:
     """Turn pydantic's first complaint into one line that names field, value and what is right."""
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"])
     field = prefix + (where.upper() if prefix else where) if where else prefix.rstrip("_")
-    value = "(secret)" if "secret" in where or "token" in where else first.get("input")
+    secret = any(word in where for word in _SECRETS)
+    value = "(secret)" if secret else first.get("input")
     if isinstance(value, dict):
         value = None
     return Refused(field or "input", value, first["msg"].removeprefix("Value error, "))

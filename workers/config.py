@@ -3,23 +3,24 @@
 from typing import Any
 
 from beat_schedule import beat_schedule
+from knowngood.sentinel import Sentinels, broker
 from knowngood.settings import Settings
 from workers.queues import ROUTES, queues
 
 
 def celery_config(settings: Settings) -> dict[str, Any]:
     """Return the Celery configuration for these settings."""
-    broker = settings.broker_url.get_secret_value()
+    url, options = broker(settings.broker_url.get_secret_value())
     redis = settings.redis_url.get_secret_value()
     config: dict[str, Any] = {
-        "broker_url": broker,
+        "broker_url": url,
         "broker_connection_retry_on_startup": True,
         "broker_connection_timeout": 5,
         # The journal holds every result that somebody reads.
         "result_backend": None,
         "task_ignore_result": True,
         "task_store_errors_even_if_ignored": False,
-        "task_queues": queues(broker),
+        "task_queues": queues(url),
         "task_routes": ROUTES,
         "task_default_queue": "rollback",
         "task_create_missing_queues": False,
@@ -53,11 +54,15 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "redbeat_lock_timeout": 5,
         "redbeat_redis_options": {"socket_connect_timeout": 3, "socket_timeout": 5},
     }
-    if broker.startswith(("redis", "rediss", "sentinel")):
+    if url.startswith(("redis", "rediss", "sentinel")):
         config["broker_transport_options"] = {
             "visibility_timeout": 3600,
             "socket_connect_timeout": 5,
             "socket_timeout": 30,
             "health_check_interval": 15,
+            **options,
         }
+    if sentinels := Sentinels.named_by(redis):
+        config["redbeat_redis_url"] = "redis-sentinel://"
+        config["redbeat_redis_options"] = sentinels.redbeat_options
     return config

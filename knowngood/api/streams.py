@@ -11,7 +11,10 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final, NamedTuple, cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.sentinel import Sentinel
 from redis.exceptions import RedisError
+
+from knowngood.sentinel import Sentinels
 
 log = logging.getLogger(__name__)
 
@@ -41,16 +44,19 @@ class Streams:
     """The streams that somebody follows now. Use it as an asynchronous context."""
 
     def __init__(self, url: str) -> None:
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=_CONNECTIONS,
-            timeout=10,
-            decode_responses=True,
-            socket_connect_timeout=3,
-            socket_timeout=10,
-            health_check_interval=15,
-        )
-        self._redis = Redis.from_pool(pool)
+        options: dict[str, Any] = {
+            "decode_responses": True,
+            "socket_connect_timeout": 3,
+            "socket_timeout": 10,
+            "health_check_interval": 15,
+        }
+        if sentinels := Sentinels.named_by(url):
+            ask: Any = Sentinel
+            found = ask(**sentinels.arguments(options))
+            self._redis = found.master_for(sentinels.master, db=sentinels.db)
+        else:
+            bounds = {"max_connections": _CONNECTIONS, "timeout": 10}
+            self._redis = Redis.from_pool(BlockingConnectionPool.from_url(url, **bounds, **options))
         self._cursors: dict[str, str] = {}
         self._listeners: dict[str, set[_Queue]] = {}
         self._wanted = asyncio.Event()

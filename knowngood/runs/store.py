@@ -16,11 +16,13 @@ from typing import Any, Final, cast
 
 import redis
 from redis.exceptions import RedisError
+from redis.sentinel import Sentinel
 
 from knowngood.alerts.alert import Alert
 from knowngood.errors import LeaseLost, Refused, Unreachable
 from knowngood.runs.model import Counters, JournalEntry, Request, Run, RunKind, RunState
 from knowngood.runs.workflows import NO_RETURN, position, step_at
+from knowngood.sentinel import Sentinels
 
 _SCRIPT: Final = files("knowngood.runs").joinpath("journal.lua").read_text()
 HANDOVER: Final = 4.0
@@ -90,13 +92,17 @@ def _fingerprint(request: Request) -> str:
 
 def connect(url: str) -> redis.Redis:
     """Open a pooled connection that fails in seconds, not minutes."""
-    return redis.Redis.from_url(
-        url,
-        decode_responses=True,
-        socket_connect_timeout=3,
-        socket_timeout=10,
-        health_check_interval=15,
-    )
+    options: dict[str, Any] = {
+        "decode_responses": True,
+        "socket_connect_timeout": 3,
+        "socket_timeout": 10,
+        "health_check_interval": 15,
+    }
+    if sentinels := Sentinels.named_by(url):
+        ask: Callable[..., Any] = Sentinel
+        found = ask(**sentinels.arguments(options)).master_for(sentinels.master, db=sentinels.db)
+        return cast("redis.Redis", found)
+    return redis.Redis.from_url(url, **options)
 
 
 class RunStore:
