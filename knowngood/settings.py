@@ -188,9 +188,9 @@ class Settings(BaseSettings):
     health_max_abandon_rate: Rate = 0.2
     health_max_error_rate: Rate = 0.05
     health_max_asa: PositiveFloat = 60
-    health_min_calls: NonNegativeInt = 20
+    health_min_calls: NonNegativeInt = 50
     health_min_volume_share: Rate = Field(
-        default=0.3, description="fewer calls than this share of the flow's quietest day: collapse"
+        default=0.6, description="fewer calls than this share of what is usual: collapse"
     )
     health_history_days: NonNegativeInt = Field(
         default=7, description="earlier days that tell what is usual at an hour; 0: none"

@@ -15,9 +15,8 @@ from knowngood.health.policies import POLICIES
 from knowngood.health.watch import Decision, Watch, advance, last_word, window_for
 from knowngood.health.windows import Window
 from tests.health.making import INTERVAL, LIMITS, START, baseline, measurement, nothing, watch
+from tests.health.watched import watched
 
-Calls = tuple[int, int, int]
-Callers = Callable[[Window], Calls]
 GOOD, BAD = (0.05, 0.005), (0.6, 0.5)
 
 
@@ -38,23 +37,6 @@ def callers(
         return measurement(over, round(per_second * (end - start)), abandoned, errors)
 
     return measure
-
-
-def watched(
-    on: Watch, measure: Callable[[Window], Measurement], known: Baseline, polls: int = 30
-) -> tuple[Watch, Decision]:
-    """Let a watch go on until it ends, trips confirmed as the workers do."""
-    now = on.due
-    for _ in range(polls):
-        over = window_for(on, now)
-        on, decision = advance(on, measure(over) if over else None, known, now)
-        if decision is Decision.TRIP:
-            again = [measure(part) for part in windows_to_confirm(on)]
-            on, decision = confirmed(on, again, known, now)
-        if decision is not Decision.CONTINUE:
-            return on, decision
-        now = on.due
-    return on, Decision.CONTINUE
 
 
 def usual(calls: float) -> Baseline:

@@ -69,11 +69,9 @@ def test_low_volume_is_gathered_from_the_inconclusive_polls_right_before(
     found = gathered(measurement(window(len(before)), last, 0, 0), former, 50)
     assert len(found.parts) <= GATHERED
     assert found.volume == sum(part.volume or 0 for part in found.parts)
-    if len(found.parts) > 1:
-        without_oldest = found.volume - (found.parts[-1].volume or 0)
-        assert without_oldest < 50
-    enough = found.volume >= 50 or len(found.parts) in {GATHERED, len(volumes)}
-    assert enough
+    older = found.volume - last
+    assert older - (found.parts[-1].volume or 0) < 50
+    assert older >= 50 or len(found.parts) in {GATHERED, len(volumes)}
 
 
 def test_gathered_evidence_breaches_where_each_window_alone_would_tell_nothing() -> None:

@@ -1,11 +1,12 @@
 """What a policy is, and how evidence is gathered while few people call."""
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar, Final, NamedTuple, Protocol
 
 from knowngood.health.baseline import Baseline
 from knowngood.health.judgement import Finding, Judgement, KpiVerdict, Poll, Verdict
-from knowngood.health.kpis import Kpi, KpiValue, Missing
+from knowngood.health.kpis import Kpi, KpiValue, Missing, Unit
 from knowngood.health.limits import Limits
 from knowngood.health.measurement import Measurement
 
@@ -43,12 +44,12 @@ class Evidence(NamedTuple):
 
 
 def gathered(measurement: Measurement, former: Sequence[Poll], min_calls: int) -> Evidence:
-    """Pool the newest window with the inconclusive ones right before it, until there is volume.
+    """Pool the newest window with the inconclusive ones right before it.
 
     Low volume gathers evidence over polls: dropping it would hide a flow that loses its calls.
     """
     pool = [measurement]
-    volume = measurement.volume or 0
+    volume = 0
     for poll in reversed(former):
         told = poll.measurement
         spent = poll.judgement.verdict in {Verdict.OK, Verdict.BREACH}
@@ -60,7 +61,7 @@ def gathered(measurement: Measurement, former: Sequence[Poll], min_calls: int) -
         if told.complete and told.volume is not None:
             pool.append(told)
             volume += told.volume
-    return Evidence(pool, volume)
+    return Evidence(pool, volume + (measurement.volume or 0))
 
 
 def without_evidence(measurement: Measurement) -> Judgement | None:
@@ -90,8 +91,23 @@ def against_limit(
 def beyond_limit(
     kpi: Kpi, parts: Sequence[Measurement], baseline: Baseline, limits: Limits
 ) -> bool:
-    """Say whether one KPI, over all parts, lies beyond its fixed limit."""
-    return against_limit(kpi, parts, baseline, limits).verdict is KpiVerdict.BREACH
+    """Say whether one KPI, over all parts, lies beyond its fixed limit.
+
+    A share must do so by a standard deviation: of few calls three are soon bad by chance.
+    """
+    if is_noise(kpi, parts, limits):
+        return False
+    found = against_limit(kpi, parts, baseline, limits)
+    value = pooled(kpi, parts)
+    if kpi.unit is not Unit.SHARE or value is None or found.limit is None:
+        return found.verdict is KpiVerdict.BREACH
+    chance = math.sqrt(found.limit * (1 - found.limit) / value.denominator)
+    return value.value > found.limit + chance
+
+
+def is_noise(kpi: Kpi, parts: Sequence[Measurement], limits: Limits) -> bool:
+    """Say whether too few people called for the KPI to tell anything (GUIDE rule 4)."""
+    return kpi.needs_volume and sum(part.volume or 0 for part in parts) < limits.min_calls
 
 
 def pooled(kpi: Kpi, parts: Sequence[Measurement]) -> KpiValue | None:

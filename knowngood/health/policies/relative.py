@@ -24,6 +24,7 @@ from knowngood.health.policies.base import (
     beyond_limit,
     foretold,
     gathered,
+    is_noise,
     pooled,
     summed_up,
     without_evidence,
@@ -57,9 +58,7 @@ class Relative:
         evidence = gathered(measurement, former, limits.min_calls)
         findings: list[Finding] = []
         for kpi in KPIS:
-            if kpi.name not in limits.kpis:
-                continue
-            if evidence.volume < limits.min_calls and kpi.needs_volume:
+            if kpi.name not in limits.kpis or is_noise(kpi, evidence.parts, limits):
                 continue
             value = pooled(kpi, evidence.parts)
             usual = baseline.usual(kpi.name, measurement.window)
@@ -78,6 +77,8 @@ class Relative:
         usual = baseline.usual(kpi.name, parts[0].window) if parts else None
         if value is None or usual is None or kpi.is_floor:
             return beyond_limit(kpi, parts, baseline, limits)
+        if is_noise(kpi, parts, limits):
+            return False
         return value.value > self._bound(kpi, value, usual, baseline)
 
     def _bound(self, kpi: Kpi, value: KpiValue, usual: KpiValue, baseline: Baseline) -> float:

@@ -13,6 +13,7 @@ from knowngood.health.policies.base import (
     against_limit,
     beyond_limit,
     gathered,
+    is_noise,
     summed_up,
     without_evidence,
 )
@@ -49,5 +50,5 @@ def findings_of(evidence: Evidence, baseline: Baseline, limits: Limits) -> list[
     return [
         against_limit(kpi, evidence.parts, baseline, limits)
         for kpi in KPIS
-        if kpi.name in limits.kpis and (evidence.volume >= limits.min_calls or not kpi.needs_volume)
+        if kpi.name in limits.kpis and not is_noise(kpi, evidence.parts, limits)
     ]
