@@ -76,9 +76,15 @@ def test_a_person_is_called_when_it_waits_for_too_long(kind: RunKind, command: s
 
 
 def test_a_run_takes_places_for_all_of_its_calls_and_once_begun_for_a_step() -> None:
-    assert purpose_of(a_run()) == Purpose(Priority.ROLLBACK, "r-1", 8, begun=False)
+    assert purpose_of(a_run()) == Purpose(Priority.ROLLBACK, "r-1", 12)
+    assert purpose_of(after(Counters(rate=3))) == Purpose(Priority.ROLLBACK, "r-1", 12)
     begun = Purpose(Priority.ROLLBACK, "r-1", 3, begun=True)
     assert purpose_of(a_run(position="4", step="publish")) == begun
     assert purpose_of(after(Counters(lock=1))) == begun
-    assert purpose_of(after(Counters(rate=3))).begun is False
-    assert purpose_of(a_run(RunKind.SNAPSHOT)).priority is Priority.REQUEST
+    assert purpose_of(a_run(RunKind.SNAPSHOT)) == Purpose(Priority.REQUEST, "r-1", 6)
+
+
+def test_a_step_that_found_no_room_half_way_asks_for_more_at_once_the_next_time() -> None:
+    counters = Counters(rate=2).model_dump_json()
+    run = a_run(position="2", step="check_dependencies", counters=counters)
+    assert purpose_of(run).calls == 12

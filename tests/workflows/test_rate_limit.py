@@ -16,8 +16,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def limited() -> Iterator[Stack]:
-    """An installation that may make nine calls a minute, and a step waits for 30 s at most."""
-    with Stack(RATE_LIMIT="9", RATE_LIMIT_TIMEOUT="30") as stack:
+    """An installation that may make about one rollback a minute."""
+    with Stack(RATE_LIMIT="14", RATE_LIMIT_TIMEOUT="30") as stack:
         stack.worker()
         yield stack
 
@@ -55,7 +55,7 @@ def test_a_rollback_that_finds_no_room_waits_before_it_begins(limited: Stack) ->
 def test_a_429_is_waited_for_and_counted_too(stack: Stack) -> None:
     flow = make_flow(stack)
     stack.sim.fault(
-        {"status": 429, "headers": {"Retry-After": "1"}}, match={"job": "activate", "flow": flow}
+        {"status": 429, "headers": {"Retry-After": "1"}}, match={"job": "publish", "flow": flow}
     )
     assert stack.rollback(flow).state is RunState.SUCCEEDED
     counted = stack.client.store.redis.hgetall("kg:metrics:rate_limited")
