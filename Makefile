@@ -29,8 +29,8 @@ bench: $(STAMP) ## a rollback against a bare Celery chain, as a ratio
 	$(BIN)/python -m bench.rollback
 
 ROUNDS ?= 200
-chaos: $(STAMP) ## faults at random; replay with SEED=…
-	$(BIN)/python -m bench.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+chaos: $(STAMP) ## faults at random; replay with SEED=…, in the other dialect with API=platform
+	$(BIN)/python -m bench.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED)) $(if $(API),--api $(API))
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "knowngood needs Python 3.11 or newer; say which with: make PYTHON=python3.12")'

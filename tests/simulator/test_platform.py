@@ -130,6 +130,15 @@ def test_a_lock_or_a_running_publication_answers_409(
     assert (counters["publishes_refused_by_lock"], counters["repeated_publishes"]) == (1, 1)
 
 
+def test_an_operation_under_way_keeps_a_publication_from_beginning(
+    api: httpx.Client, control: SimulatorControl, flow: str
+) -> None:
+    control.foreign_operation(flow, action="CHECKIN", seconds=10)
+    assert publish(api, flow, "1.0").status_code == 409
+    control.advance(11)
+    assert publish(api, flow, "1.0").status_code == 202
+
+
 def test_a_deleted_flow_answers_410_and_an_unknown_one_404(
     api: httpx.Client, control: SimulatorControl, flow: str
 ) -> None:
@@ -197,6 +206,60 @@ def test_dependencies_are_tracked_and_answer_206_while_being_rebuilt(
     assert api.get(path, params=query).json()["entities"][0]["deleted"] is True
     control.settings(dependency_tracking_rebuilding=True)
     assert api.get(path, params=query).status_code == 206
+
+
+def test_tracking_answers_410_for_a_deleted_flow_and_404_for_an_unknown_version(
+    api: httpx.Client, control: SimulatorControl, flow: str
+) -> None:
+    path = "/api/v2/architect/dependencytracking/consumedresources"
+    query = {"id": flow, "version": "99.0", "objectType": "INBOUNDCALLFLOW"}
+    assert api.get(path, params=query).status_code == 404
+    control.set_flow(flow, deleted=True)
+    assert api.get(path, params=query).status_code == 410
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "tracked"),
+    [
+        ("prompts", "/api/v2/architect/prompts/x1", "USERPROMPT"),
+        ("schedules", "/api/v2/architect/schedules/x1", "SCHEDULE"),
+        ("datatables", "/api/v2/flows/datatables/x1", "DATATABLE"),
+    ],
+)
+def test_what_a_version_uses_can_be_read_until_it_is_deleted(
+    api: httpx.Client, control: SimulatorControl, kind: str, path: str, tracked: str
+) -> None:
+    control.put_resource(kind, "x1", name="Something")
+    made = control.create_flow(versions=[{"dependencies": [{"type": tracked, "id": "x1"}]}])
+    query = {"id": made["id"], "version": "1.0", "objectType": "INBOUNDCALLFLOW"}
+
+    def seen() -> tuple[int, bool]:
+        answer = api.get(
+            "/api/v2/architect/dependencytracking/consumedresources", params=query
+        ).json()
+        return api.get(path).status_code, answer["entities"][0]["deleted"]
+
+    assert seen() == (200, False)
+    control.delete_resource(kind, "x1")
+    assert seen() == (404, True)
+
+
+def test_the_roles_permissions_are_told_when_asked_for(
+    api: httpx.Client, control: SimulatorControl
+) -> None:
+    def permitted() -> set[str]:
+        path = "/api/v2/authorization/subjects/me"
+        (grant,) = api.get(path, params={"includeFullRoles": "true"}).json()["grants"]
+        return {
+            f"{each['domain']}:{each['entityName']}:{each['actions'][0]}"
+            for each in grant["role"]["policies"]
+        }
+
+    assert "architect:flow:publish" in permitted()
+    control.oauth(remove_permissions=["architect:flow:publish"])
+    assert "architect:flow:publish" not in permitted()
+    bare = api.get("/api/v2/authorization/subjects/me").json()
+    assert "policies" not in bare["grants"][0]["role"]
 
 
 def test_testing_a_data_action_really_executes_it(

@@ -4,7 +4,9 @@ How they differ from the guide's summary: times come in milliseconds; a row of z
 that a flow without a row has no data; entries and ends are counted apart (`nFlow` where a call
 enters, `tFlow` where it ends), so that shares are cut off at 1; abandonment and speed of answer
 know neither flow nor version, and are read for what `KNOWNGOOD_GENESYS_CALLERS` names. A queue
-that two flows share counts for both.
+that two flows share counts for both. Calls of all versions are counted together, and only when all
+were on one is it named: a watch may begin before its version is live, and calls that still run on
+the former one end within a window or two.
 """
 
 from collections import defaultdict
