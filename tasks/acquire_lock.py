@@ -11,4 +11,4 @@ def acquire_lock(ctx: StepContext) -> StepResult:
     holder = ctx.gateway.read_lock(ctx.run.flow_id)
     if holder is not None:
         raise FlowLocked(f"the flow is locked by {holder}", holder=str(holder))
-    return StepResult(facts={"lock_held_at": str(ctx.now().timestamp())})
+    return StepResult(stamps=["lock_held_at"])

@@ -16,8 +16,7 @@ def poll(ctx: StepContext) -> StepResult:
     run = ctx.run
     flow = ctx.gateway.read_flow(run.flow_id, history=False)
     if progress_of(flow, run) is Progress.LIVE:
-        facts = {"restored_at": str(ctx.now().timestamp())}
-        return StepResult({"live": run.target_version}, facts)
+        return StepResult({"live": run.target_version}, stamps=["restored_at"])
     operation = flow.operation
     waiting = f"version {run.target_version} is not live yet"
     if operation is None or run.results.get("publish", {}).get("operation") is None:

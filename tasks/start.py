@@ -8,6 +8,7 @@ from knowngood import parts
 from knowngood.runs.entry import accept
 from knowngood.runs.model import RunKind
 from tasks import workflows
+from workers import progress
 from workers.app import app
 
 
@@ -23,5 +24,6 @@ def start(self: Task, flow_id: str, reason: str, **more: Any) -> str:
     accepted = accept(store, RunKind.ROLLBACK, fields, self.request.id)
     run = store.dispatch(accepted.run_id) if accepted.created else None
     if run is not None:
+        progress.show(app, run, self.request.hostname)
         workflows.send(run)
     return accepted.run_id

@@ -21,6 +21,7 @@ from knowngood.runs.executor import (
 )
 from knowngood.runs.model import RunKind
 from tasks import workflows
+from workers import progress
 from workers.app import app
 
 
@@ -45,6 +46,7 @@ def rollback_step(work: Step) -> Task:
 
 def settle(task: Task, outcome: Outcome) -> str:
     """Carry out what the executor decided about this message."""
+    progress.show(app, outcome.run, task.request.hostname)
     match outcome:
         case Proceed():
             return "done"

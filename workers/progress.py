@@ -6,29 +6,37 @@ lists them.
 """
 
 import logging
+from functools import cache
 from typing import Any
 
 from celery import Celery
+from celery.events import EventDispatcher
 from kombu.exceptions import OperationalError
 
-from knowngood import parts
-from knowngood.errors import Unreachable
 from knowngood.runs.model import Run, RunKind, RunState
 from knowngood.runs.workflows import STEPS
 
 log = logging.getLogger(__name__)
 
 
-def show(app: Celery, run_id: str, worker: str) -> None:
-    """Tell Flower where a run stands; a run that cannot be told of goes on all the same."""
+def show(app: Celery, run: Run | None, worker: str) -> None:
+    """Tell Flower where a run stands; a run that cannot be told of goes on all the same.
+
+    Called before the next step's message is sent: nobody then has newer news of the run.
+    """
+    if run is None or run.kind is RunKind.WATCH:
+        return
     try:
-        run = parts.run_store().find(run_id)
-        if run is None or run.kind is RunKind.WATCH:
-            return
-        with app.events.default_dispatcher(hostname=worker) as events:
-            events.send(f"task-{run.state}", retry=False, **row(run))
-    except (Unreachable, OperationalError, OSError) as error:
-        log.debug("run %s is not shown in Flower: %s", run_id, type(error).__name__)
+        with app.producer_or_acquire() as producer:
+            _events(app, worker).publish(f"task-{run.state}", row(run), producer, retry=False)
+    except (OperationalError, OSError) as error:
+        log.debug("run %s is not shown in Flower: %s", run.run_id, type(error).__name__)
+
+
+@cache
+def _events(app: Celery, worker: str) -> EventDispatcher:
+    # It has no connection of its own: each event goes out by the producer that it is given.
+    return app.events.Dispatcher(hostname=worker, enabled=False)
 
 
 def row(run: Run) -> dict[str, Any]:

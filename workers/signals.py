@@ -9,7 +9,6 @@ from celery.signals import setup_logging, task_postrun, task_prerun, worker_proc
 
 from knowngood import parts, tracing
 from knowngood.logs import NO_CONTEXT, about, configure_logging
-from workers import progress
 
 
 @setup_logging.connect
@@ -37,10 +36,7 @@ def _begins(task_id: str, task: Task, kwargs: Mapping[str, Any], **_: Any) -> No
 
 
 @task_postrun.connect
-def _ends(task: Task, **_: Any) -> None:
-    run_id = about.get().get("run_id")
-    if run_id:
-        progress.show(task.app, run_id, task.request.hostname)
+def _ends(**_: Any) -> None:
     about.set(NO_CONTEXT)
 
 

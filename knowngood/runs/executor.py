@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -29,13 +29,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Proceed:
-    """The step is done: the chain goes on."""
+    """The step is done: the chain goes on. `run`, as in each of these: as it stands now."""
+
+    run: Run | None = None
 
 
 @dataclass(frozen=True)
 class Ended:
     """The run succeeded with this step, whatever steps the chain still holds."""
 
+    run: Run
     outcome: str
 
 
@@ -43,6 +46,7 @@ class Ended:
 class Stopped:
     """The run ended and a person is told; the alert waits in the outbox."""
 
+    run: Run
     reason: str
     alert_id: str
 
@@ -52,12 +56,14 @@ class Drop:
     """This delivery is not to have any effect: the chain ends here."""
 
     reason: str
+    run: Run | None = None
 
 
 @dataclass(frozen=True)
 class RetryIn:
     """Deliver the same step again after `seconds`."""
 
+    run: Run
     seconds: float
 
 
@@ -75,12 +81,14 @@ Outcome = Proceed | Ended | Stopped | Drop | RetryIn | Redispatch
 class StepResult:
     """What a step found out. `detail` goes to the journal, `facts` into the run.
 
-    `ends` names the outcome when the run succeeds with this step.
+    `stamps` are the run's fields that are set to the time at which the step is recorded; `ends`
+    names the outcome when the run succeeds with this step.
     """
 
     detail: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     ends: str | None = None
+    stamps: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -147,7 +155,7 @@ def execute(
     if answer is Answer.DONE:
         return Proceed()
     if answer is not Answer.GO or run is None:
-        return Drop(f"{step} is {answer}")
+        return Drop(f"{step} is {answer}", run)
     try:
         with parts.heart.beating(claim), calling_for(purpose_of(run)):
             context = StepContext(
@@ -183,8 +191,7 @@ def _after(parts: Parts, claim: Claim, run: Run, error: Exception) -> Outcome:
 
 def _record(store: RunStore, claim: Claim, run: Run, result: StepResult) -> Outcome:
     if result.ends is None:
-        store.finish_step(claim, run, result.detail, result.facts)
-        return Proceed()
+        return Proceed(store.finish_step(claim, run, result.detail, result.facts, result.stamps))
     ended = store.end(
         run.run_id,
         claim.token,
@@ -194,7 +201,7 @@ def _record(store: RunStore, claim: Claim, run: Run, result: StepResult) -> Outc
         result=result.detail,
         facts=result.facts,
     )
-    return Ended(result.ends) if ended else Drop("lease lost")
+    return Ended(ended, result.ends) if ended else Drop("lease lost")
 
 
 def _fall_back(store: RunStore, claim: Claim, run: Run, error: FallBack) -> Outcome:
@@ -214,7 +221,7 @@ def _retry(parts: Parts, claim: Claim, run: Run, error: TryAgain) -> Outcome:
         pause = next_pause(error, run, parts.settings, parts.store.time())
     except NeedsPerson as final:
         return _stop(parts.store, claim, run, final)
-    parts.store.wait(
+    waiting = parts.store.wait(
         claim,
         waiting_on=pause.waiting_on,
         countdown=pause.seconds,
@@ -226,7 +233,7 @@ def _retry(parts: Parts, claim: Claim, run: Run, error: TryAgain) -> Outcome:
             "seconds": round(pause.seconds, 3),
         },
     )
-    return RetryIn(pause.seconds)
+    return RetryIn(waiting, pause.seconds)
 
 
 def _stop(store: RunStore, claim: Claim, run: Run, error: Exception) -> Outcome:
@@ -240,4 +247,4 @@ def _stop(store: RunStore, claim: Claim, run: Run, error: Exception) -> Outcome:
         facts={"action": alert.what_to_do},
         alert=alert,
     )
-    return Stopped(reason_of(error), alert.alert_id) if ended else Drop("lease lost")
+    return Stopped(ended, reason_of(error), alert.alert_id) if ended else Drop("lease lost")

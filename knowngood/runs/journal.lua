@@ -21,8 +21,26 @@ local OPEN = 'kg:runs:open:'
 local SEEN = 'kg:queue:seen'
 
 local function stamp(t) return string.format('%.6f', t) end
-local function get(field) return redis.call('HGET', RUN, field) end
-local function set(...) redis.call('HSET', RUN, ...) end
+
+-- The run is read once and kept in step with what is written; a script sees no other's changes.
+local kept
+local function whole()
+  if kept then return kept end
+  kept = {}
+  local flat = redis.call('HGETALL', RUN)
+  for i = 1, #flat, 2 do kept[flat[i]] = flat[i + 1] end
+  return kept
+end
+local function get(field) return whole()[field] end
+local function set(...)
+  redis.call('HSET', RUN, ...)
+  local changes = {...}
+  for i = 1, #changes, 2 do whole()[changes[i]] = tostring(changes[i + 1]) end
+end
+local function unset(field)
+  redis.call('HDEL', RUN, field)
+  whole()[field] = nil
+end
 local function answer(t) return cjson.encode(t) end
 local function terminal(state)
   return state == 'succeeded' or state == 'needs_attention' or state == 'failed'
@@ -70,13 +88,6 @@ local function note(event, detail)
   if op ~= 'note' then
     redis.call('XADD', 'kg:feed', 'MAXLEN', '~', '10000', '*', 'run_id', a.run_id, 'event', event)
   end
-end
-
-local function whole()
-  local flat = redis.call('HGETALL', RUN)
-  local run = {}
-  for i = 1, #flat, 2 do run[flat[i]] = flat[i + 1] end
-  return run
 end
 
 local function due(t) redis.call('ZADD', ACTIVE, stamp(t), a.run_id) end
@@ -171,7 +182,7 @@ end
 
 function ops.begin()
   local why = lost()
-  if why then return answer({answer = why}) end
+  if why then return answer({answer = why, run = why == 'ended' and whole() or nil}) end
   local position = tonumber(get('position'))
   if a.position < position then return answer({answer = 'done'}) end
   if a.position > position then return answer({answer = 'stale'}) end
@@ -181,8 +192,7 @@ function ops.begin()
   local seen = redis.call('GET', SEEN)
   if not seen or tonumber(seen) < handed then redis.call('SET', SEEN, stamp(handed)) end
   if claim ~= '' then count('leases_lost', get('kind')) end
-  redis.call('HINCRBY', RUN, 'attempt', 1)
-  set('step', a.step, 'claim', a.new_claim, 'expires', stamp(now + a.ttl), 'waiting_on', '')
+  set('attempt', get('attempt') + 1, 'step', a.step, 'claim', a.new_claim, 'expires', stamp(now + a.ttl), 'waiting_on', '')
   become('running')
   if not get('started') then set('started', stamp(now)) end
   if not get('step_started') then set('step_started', stamp(now)) end
@@ -214,11 +224,12 @@ function ops.finish_step()
   step_ended(a.result)
   set('position', a.position + 1, 'claim', '', 'attempt', '0', 'counters', '{}',
     'handed', stamp(now), 'step', a.next_step)
-  redis.call('HDEL', RUN, 'step_started')
+  unset('step_started')
   for field, value in pairs(a.facts) do set(field, value) end
+  for _, field in ipairs(a.stamps) do set(field, stamp(now)) end
   remember(a.facts.flow_name, a.facts.from_version)
   due(now + a.grace)
-  return answer({answer = 'go'})
+  return answer({answer = 'go', run = whole()})
 end
 
 function ops.wait()
@@ -231,11 +242,11 @@ function ops.wait()
   count('waits', cause)
   count('wait_seconds', cause, a.countdown)
   if a.waiting_on == 'lock' then
-    redis.call('HINCRBYFLOAT', RUN, 'lock_wait', a.countdown)
+    set('lock_wait', (get('lock_wait') or 0) + a.countdown)
   end
   due(now + a.countdown + a.grace)
   note('step-waits', a.detail)
-  return answer({answer = 'go'})
+  return answer({answer = 'go', run = whole()})
 end
 
 -- A run that something else drives for a while (a watch and its polls): look again at `until`.
@@ -257,7 +268,7 @@ function ops.rewind()
   note('fell-back', a.detail)
   set('position', a.position, 'step', a.step, 'claim', '', 'attempt', '0', 'counters', '{}',
     'handed', stamp(now), 'token', next_token(get('flow_id')))
-  redis.call('HDEL', RUN, 'step_started')
+  unset('step_started')
   for field, value in pairs(a.facts) do set(field, value) end
   due(now + a.grace)
   return answer({answer = 'go', run = whole()})
@@ -284,7 +295,7 @@ function ops.take_over()
   count('reconciled', get('kind'))
   if get('claim') ~= '' then count('leases_lost', get('kind')) end
   set('token', next_token(get('flow_id')), 'claim', '', 'handed', stamp(now), 'dispatched', '1')
-  redis.call('HINCRBY', RUN, 'takeovers', 1)
+  set('takeovers', (get('takeovers') or 0) + 1)
   due(now + a.grace)
   note('taken-over', silent)
   return answer({answer = 'go', run = whole()})
@@ -322,7 +333,7 @@ function ops.end_run()
   local target = restored and get('target_version')
   if target then redis.call('HSET', 'kg:flow:' .. get('flow_id'), 'restored', target) end
   close(a.state, a.outcome, a.error, a.alert_id, a.alert)
-  return answer({answer = 'go'})
+  return answer({answer = 'go', run = whole()})
 end
 
 -- A person's cancel: only before the step that changes the flow has begun.

@@ -191,7 +191,10 @@ class RunStore:
     def begin(
         self, run_id: str, token: int, kind: RunKind, step: str, worker: str
     ) -> tuple[Answer, Run | None, Claim]:
-        """Claim a step for this delivery, for `lease_ttl` seconds; only GO may execute it."""
+        """Claim a step for this delivery, for `lease_ttl` seconds; only GO may execute it.
+
+        The run is told with GO, and with ENDED.
+        """
         claim = Claim(run_id, token, uuid.uuid4().hex)
         reply = self._call(
             "begin",
@@ -248,18 +251,28 @@ class RunStore:
         return {row["run_id"]: Run.from_hash(row) for row in rows if row}
 
     def finish_step(
-        self, claim: Claim, run: Run, result: Mapping[str, Any], facts: Mapping[str, str]
-    ) -> None:
-        """Record a step as done, with what it found out about the run (`facts`)."""
-        self._owned(
+        self,
+        claim: Claim,
+        run: Run,
+        result: Mapping[str, Any],
+        facts: Mapping[str, str],
+        stamps: Sequence[str] = (),
+    ) -> Run:
+        """Record a step as done, with what it found out about the run, and return the run.
+
+        Of the run's fields, `facts` are set as given and `stamps` to the journal's time.
+        """
+        reply = self._owned(
             "finish_step",
             claim,
             position=run.position,
             next_step=step_at(run.kind, run.position + 1),
             result=json.dumps(result),
             facts=dict(facts),
+            stamps=list(stamps),
             grace=HANDOVER,
         )
+        return Run.from_hash(reply["run"])
 
     def wait(
         self,
@@ -269,9 +282,9 @@ class RunStore:
         countdown: float,
         counters: Counters,
         detail: Mapping[str, Any],
-    ) -> None:
-        """Record that the step is to be repeated in `countdown` seconds."""
-        self._owned(
+    ) -> Run:
+        """Record that the step is to be repeated in `countdown` seconds, and return the run."""
+        reply = self._owned(
             "wait",
             claim,
             waiting_on=waiting_on,
@@ -280,6 +293,7 @@ class RunStore:
             detail=json.dumps(detail),
             grace=HANDOVER,
         )
+        return Run.from_hash(reply["run"])
 
     def rewind(
         self, claim: Claim, run: Run, step: str, facts: Mapping[str, str], detail: Mapping[str, Any]
@@ -313,10 +327,10 @@ class RunStore:
         result: Mapping[str, Any] | None = None,
         facts: Mapping[str, str] | None = None,
         alert: Alert | None = None,
-    ) -> bool:
+    ) -> Run | None:
         """Write the terminal state, free the lease and put the alert in the outbox, at once.
 
-        Returns False when another executor was first.
+        Returns the run as it ended, or None when another executor was first.
         """
         reply = self._call(
             "end_run",
@@ -332,7 +346,7 @@ class RunStore:
             alert=alert.model_dump_json() if alert else None,
             retention=self.retention,
         )
-        return bool(reply["answer"] == Answer.GO)
+        return Run.from_hash(reply["run"]) if reply["answer"] == Answer.GO else None
 
     def cancel(self, run_id: str, reason: str) -> None:
         """End a run that has not begun to change its flow.
