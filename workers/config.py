@@ -42,7 +42,6 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "worker_enable_soft_shutdown_on_idle": True,
         "worker_hijack_root_logger": False,
         "worker_send_task_events": True,
-        "task_send_sent_event": True,
         "task_track_started": True,
         "event_queue_ttl": 60,
         "event_queue_expires": 120,
