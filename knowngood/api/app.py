@@ -2,14 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib import import_module
 from importlib.metadata import version
-from importlib.util import find_spec
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from knowngood.api import events, flows, hooks, orders, probes, runs
+from knowngood.api import events, flows, hooks, orders, page, probes, runs
 from knowngood.api.access import Gate
 from knowngood.api.edge import Edge
 from knowngood.api.limits import BodyLimit
@@ -44,10 +42,8 @@ def create_app(client: Client) -> FastAPI:
     app.state.client = client
     handle_problems(app)
     describe(app)
-    for room in (orders, runs, events, flows, hooks, probes):
+    for room in (orders, runs, events, flows, hooks, page, probes):
         app.include_router(room.router)
-    if find_spec("knowngood.api.page"):
-        app.include_router(import_module("knowngood.api.page").router)
     return app
 
 

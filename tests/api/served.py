@@ -31,9 +31,11 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def serving(stack: Stack, settings: Mapping[str, str] = SETTINGS) -> Iterator[Served]:
+def serving(
+    stack: Stack, settings: Mapping[str, str] = SETTINGS, *, port: int | None = None
+) -> Iterator[Served]:
     """Start `knowngood api` with a stack's settings and these, and stop it at the end."""
-    port = free_port()
+    port = port or free_port()
     command = [sys.executable, "-m", "knowngood.cli", "api", "--port", str(port)]
     process = stack.start("api", command, settings)
     url = f"http://127.0.0.1:{port}"

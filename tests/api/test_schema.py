@@ -56,5 +56,6 @@ def test_the_document_is_of_openapi_3_1_and_names_every_route() -> None:
             "/v1/runs/{run_id}/cancel",
             "/v1/runs/{run_id}/events",
             "/v1/snapshots",
+            "/v1/token",
             "/v1/watches",
         }
