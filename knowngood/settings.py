@@ -219,6 +219,7 @@ class Settings(BaseSettings):
     )
     hook_secret: Annotated[SecretStr | None, AfterValidator(_long_enough)] = None
     flower_basic_auth: SecretStr | None = Field(default=None, description="user:password")
+    flower_api: bool = Field(default=False, description="Flower's HTTP API, behind its password")
 
     @field_validator(
         "alert_urls",

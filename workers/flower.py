@@ -1,7 +1,8 @@
 """Flower, closed by default: `python -m workers.flower`, or as part of `knowngood up`.
 
 It listens on 127.0.0.1, asks for a password and only shows: what changes anything is the command
-line's. Flower's own variables (`FLOWER_…`) win over these defaults.
+line's, and its HTTP API is off unless KNOWNGOOD_FLOWER_API turns it on. Flower's own variables
+(`FLOWER_…`) win over these defaults.
 """
 
 import os
@@ -13,6 +14,7 @@ from knowngood import settings as settings_module
 from knowngood.errors import Refused
 from knowngood.settings import Settings
 
+_CLOSED: Final = "workers.flower_closed"
 _COLUMNS: Final = "name,state,result,kwargs,received,runtime"
 
 
@@ -49,7 +51,8 @@ def flower_command(settings: Settings, *, port: int | None = None) -> Launch:
     elif not given.keys() & {"FLOWER_BASIC_AUTH", "FLOWER_AUTH"}:
         generated = f"knowngood:{secrets.token_urlsafe(18)}"
         env["FLOWER_BASIC_AUTH"] = generated
-    argv = [sys.executable, "-m", "celery", "-A", "workers.app", "flower"]
+    server = ("celery", "-A", "workers.app", "flower") if settings.flower_api else (_CLOSED,)
+    argv = [sys.executable, "-m", *server]
     named = {} if port is None else {"FLOWER_PORT": str(port)}
     return Launch(argv, env | given | named, generated)
 

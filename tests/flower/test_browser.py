@@ -38,9 +38,9 @@ def stack() -> Iterator[Stack]:
         yield installation
 
 
-def serves() -> bool:
+def serves(port: int = PORT) -> bool:
     try:
-        return httpx.get(f"{URL}/healthcheck").status_code == 200
+        return httpx.get(f"http://127.0.0.1:{port}/healthcheck").status_code == 200
     except httpx.TransportError:
         return False
 
@@ -70,15 +70,38 @@ def search(page: Page, text: str) -> None:
 
 
 def test_nobody_sees_anything_without_the_password(stack: Stack) -> None:
-    for path in ("/", "/tasks", "/api/workers", "/api/tasks"):
+    for path in ("/", "/workers", "/tasks", "/tasks/datatable", "/broker"):
         assert httpx.get(f"{URL}{path}").status_code == 401
         assert httpx.get(f"{URL}{path}", auth=("ops", "guess")).status_code == 401
 
 
-def test_nobody_changes_anything_even_with_the_password(stack: Stack) -> None:
-    for path in ("task/send-task/runs.reconcile", "worker/shutdown/worker", "task/revoke/x"):
+WRITES = ("task/send-task/runs.reconcile", "worker/shutdown/worker", "task/revoke/x")
+
+
+def test_its_api_is_off_even_with_the_password(stack: Stack) -> None:
+    for path in ("tasks", "workers", "queues/length", "task/types"):
+        answer = httpx.get(f"{URL}/api/{path}", auth=("ops", PASSWORD))
+        assert answer.status_code == 404, answer.text
+    for path in WRITES:
         answer = httpx.post(f"{URL}/api/{path}", auth=("ops", PASSWORD), json={"args": []})
+        assert answer.status_code == 404, answer.text
+
+
+def test_its_api_shows_once_it_was_enabled_and_changes_nothing(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    monkeypatch.setenv("FLOWER_PORT", str(port))
+    command = [sys.executable, "-m", "workers.flower"]
+    opened = stack.start("flower-with-api", command, settings={"FLOWER_API": "true"})
+    api = f"http://127.0.0.1:{port}/api"
+    wait_for(lambda: serves(port), what="Flower")
+    assert httpx.get(f"{api}/task/types").status_code == 401
+    assert httpx.get(f"{api}/task/types", auth=("ops", PASSWORD)).status_code == 200
+    for path in WRITES:
+        answer = httpx.post(f"{api}/{path}", auth=("ops", PASSWORD), json={"args": []})
         assert answer.status_code == 403, answer.text
+    opened.stop()
 
 
 def test_a_run_in_progress_is_found_by_its_id_with_its_state_and_how_far_it_is(
