@@ -206,7 +206,8 @@ def measure(api: str, number: int, interval: float) -> Row:
     # History is read once an hour and flow; it is left out here to measure polls alone.
     with Stack(api=api, HEALTH_HISTORY_DAYS="0") as stack:
         stack.sim.reset(flows=number + 4 * ROLLBACKS)
-        stack.sim.oauth(allowed_per_token=None, allowed_per_client=None)
+        if api == "platform":
+            stack.sim.oauth(allowed_per_token=300, allowed_per_client=3_000)
         stack.sim.settings(ledger_limit=1_000)
         flows = stack.sim.flows()
         redis: Any = stack.client.store.redis

@@ -11,11 +11,16 @@ from tasks.step import rollback_step
 
 @rollback_step
 def select_target(ctx: StepContext) -> StepResult:
-    """Choose the target; end at once when callers hear it already."""
+    """Choose the target; end at once when callers hear it already, or no longer the broken one."""
     run = ctx.run
     request = cast("RollbackRequest", run.request)
     flow = ctx.gateway.read_flow(run.flow_id)
     broken = run.from_version or broken_version(flow, ctx.store.last_live(run.flow_id))
+    meant = request.from_version_id
+    if meant and not run.from_version and broken != meant:
+        # A later deployment took its place while this one waited for the lock.
+        gone = {"from": meant, "reason": f"version {broken} is live by now"}
+        return StepResult(gone, {"flow_name": flow.name}, "moved_on")
     target = target_for(
         flow,
         broken,

@@ -53,6 +53,11 @@ class Endings:
         else:
             self._end(watch, run, RunState.SUCCEEDED, "rolled_back", alert)
 
+    def overtaken(self, watch: Watch, run: Run) -> None:
+        """Another version was live before its rollback could begin: nothing was changed."""
+        said = f"version {watch.version_id} was replaced before it could be rolled back"
+        self._end(watch, run, RunState.CANCELLED, "overtaken", error=said)
+
     def rollback_failed(self, watch: Watch, run: Run, rollback: Run) -> None:
         """Its rollback did not, and has told a person itself: one alert for one trouble."""
         said = f"rollback {rollback.run_id} is {rollback.state}: {rollback.error}"

@@ -94,6 +94,7 @@ class Trips:
                 reason=f"watch: {watch.polls[-1].judgement.why}"[:1000],
                 requested_by="watch",
                 watch_id=watch.watch_id,
+                from_version_id=watch.version_id,
             )
             # Counted first: a worker that dies here must not leave one uncounted.
             self.signals.note_rollback(watch.flow_id, watch.rollback_id, now.timestamp())
@@ -146,10 +147,13 @@ class Trips:
         if rollback.state is not RunState.SUCCEEDED:
             self.endings.rollback_failed(watch, run, rollback)
         elif watch.standing:
-            fresh = {"rollback_id": None, "breaches": 0, "version_id": rollback.target_version}
+            live = rollback.target_version or watch.version_id
+            fresh = {"rollback_id": None, "breaches": 0, "version_id": live}
             moved = watch.model_copy(update=fresh)
             self.endings.rolled_back(watch, run, rollback)
             self.endings.watches.save(watch.number, moved, watch.due.timestamp())
+        elif rollback.outcome == "moved_on":
+            self.endings.overtaken(watch, run)
         else:
             # The restored version is watched in its turn; unhealthy, it is told, not rolled back.
             request = _next_watch(watch, rollback)

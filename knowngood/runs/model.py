@@ -105,6 +105,9 @@ class RollbackRequest(Request):
     blame: StrictBool = Field(
         default=True, description="mark what is rolled back from as bad, and its source's revision"
     )
+    from_version_id: VersionId | None = Field(
+        default=None, description="change nothing when another version than this is live by then"
+    )
 
 
 def _plain_endpoint(dependency: Dependency) -> Dependency:

@@ -193,3 +193,24 @@ def test_a_standing_watch_of_a_flow_that_does_not_exist_is_told_and_not_tried_ag
     at = polls(installation, on)
     wait_for(lambda: polls(installation, on) > at + 3, what="more ticks")
     assert len(runs_of(installation, wrong, RunKind.WATCH)) == 1
+
+
+def test_a_deployment_that_lands_while_a_rollback_waits_for_the_lock_is_not_rolled_back(
+    installation: Stack,
+) -> None:
+    installation.env |= {"LOCK_RETRY_DELAY": "3", "LOCK_ATTEMPTS": "10"}
+    installation.running()
+    flow = calling(installation)
+    installation.sim.deploy(flow, quality=BROKEN)
+    installation.sim.lock(flow)
+    watch = installation.client.watch(flow, bake_time=60).run_id
+    store = installation.client.store
+    rollback = wait_for(lambda: store.holder(flow), timeout=30, what="the rollback")
+    wait_for(lambda: installation.client.get(rollback).waiting_on, what="its wait for the lock")
+    fixed = installation.sim.deploy(flow, quality={"error_rate": 0.0})
+    installation.sim.unlock(flow)
+    ended = installation.ended(rollback)
+    assert (ended.state, ended.outcome) == (RunState.SUCCEEDED, "moved_on")
+    assert installation.ended(watch).outcome == "overtaken"
+    assert installation.sim.live(flow) == fixed
+    assert installation.writes(flow) == []
