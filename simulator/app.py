@@ -142,7 +142,7 @@ class Application:
         visit = Visit(call, route, entry, headers, receive, scope.get(TRANSPORT))
         if simulator.faults.rules:
             visit.rule = simulator.faults.pick(
-                method=method, path=path, job=entry.job, flow=entry.flow
+                method=method, path=path, job=entry.job, flows=entry.flows or (entry.flow,)
             )
         latency = simulator.latency + simulator.route_latency.get(entry.job, 0.0)
         if visit.rule is not None:
@@ -308,11 +308,12 @@ def _name_target(entry: Entry, body: dict[str, Any]) -> None:
     if entry.flow is None and isinstance(body.get("filter"), dict):
         asked = body["filter"].get("predicates") or []
         flows = {
-            each.get("value")
+            str(each.get("value"))
             for each in asked
             if isinstance(each, dict) and each.get("dimension") == "flowId"
         }
-        entry.flow = flows.pop() if len(flows) == 1 else None
+        entry.flows = tuple(sorted(flows))
+        entry.flow = entry.flows[0] if len(flows) == 1 else None
 
 
 def _injected(rule: Rule, correlation_id: str) -> Answer:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from typing import Any, Literal
@@ -77,12 +78,12 @@ class Rule:
     waiting: set[asyncio.Event] = field(default_factory=set)
     discarded: bool = False
 
-    def aims_at(self, *, method: str, path: str, job: str, flow: str | None) -> bool:
+    def aims_at(self, *, method: str, path: str, job: str, flows: Collection[str | None]) -> bool:
         """True when a request is of the kind that this rule looks for."""
         match = self.match
         return (
             match.get("job") in (None, job)
-            and match.get("flow") in (None, flow)
+            and ("flow" not in match or match["flow"] in flows)
             and match.get("method") in (None, method)
             and (self.path is None or self.path.search(path) is not None)
         )
@@ -133,10 +134,12 @@ class Faults:
         self.rules[rule.id] = rule
         return rule
 
-    def pick(self, *, method: str, path: str, job: str, flow: str | None) -> Rule | None:
+    def pick(
+        self, *, method: str, path: str, job: str, flows: Collection[str | None]
+    ) -> Rule | None:
         """The first rule that hits this request, counted as fired."""
         for rule in self.rules.values():
-            if not rule.aims_at(method=method, path=path, job=job, flow=flow):
+            if not rule.aims_at(method=method, path=path, job=job, flows=flows):
                 continue
             rule.matched += 1
             if rule.matched <= rule.after or rule.fired == rule.times:

@@ -7,7 +7,10 @@ from typing import Any
 
 @dataclass(slots=True)
 class Entry:
-    """One request; `status` is None while it is unanswered, and stays so if it was dropped."""
+    """One request; `status` is None while it is unanswered, and stays so if it was dropped.
+
+    `flow` is None where a query asks for several; `flows` are all of them.
+    """
 
     seq: int
     time: float
@@ -25,6 +28,7 @@ class Entry:
     effect: bool = False
     dropped: bool = False
     fault: str | None = None
+    flows: tuple[str, ...] = ()
     duration: float | None = None
 
     def as_json(self) -> dict[str, Any]:

@@ -354,6 +354,20 @@ def test_a_query_that_makes_no_sense_is_refused(
     assert answer.status_code == 400
 
 
+def test_a_fault_of_one_flow_hits_a_query_that_asks_for_several(
+    api: httpx.Client, control: SimulatorControl, flow: str
+) -> None:
+    control.fault({"status": 503}, match={"job": "kpis", "flow": flow}, times=-1)
+    now = control.now()
+    body = {"interval": f"{iso(now - 60)}/{iso(now)}", "metrics": ["nFlow"], "groupBy": ["flowId"]}
+    path = "/api/v2/analytics/flows/aggregates/query"
+    found = [
+        api.post(path, json={**body, "filter": only(*flows)}).status_code
+        for flows in ((flow, "other"), (flow,), ("other",))
+    ]
+    assert found == [503, 503, 200]
+
+
 def test_late_answers_are_counted_by_a_view(api: httpx.Client, control: SimulatorControl) -> None:
     (row,) = aggregates(
         api,
