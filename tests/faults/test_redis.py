@@ -29,10 +29,16 @@ def test_a_run_survives_a_restart_of_redis(installation: Stack) -> None:
     installation.broker.restart()
     installation.sim.release(fault)
     # kombu 5.7 ends a worker whose connection breaks while it holds a message; `up` and any
-    # supervisor start it again.
-    (ended,) = [p for p in installation.processes if p.name.startswith("worker")]
-    ended.child.wait(30)
-    installation.worker(concurrency=2)
+    # supervisor start it again. One that held none by then goes on.
+    (worker,) = [p for p in installation.processes if p.name.startswith("worker")]
+    store = installation.client.store
+    wait_for(
+        lambda: worker.child.poll() is not None or store.get(run_id).state.terminal,
+        timeout=40,
+        what="the worker's end or the run's",
+    )
+    if worker.child.poll() is not None:
+        installation.worker(concurrency=2)
     restored(installation, run_id, flow)
 
 
