@@ -4,10 +4,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from knowngood.embedded.broker import EmbeddedBroker
 from knowngood.runs.store import connect
 from tests.stack import Stack
+
+# How long an example takes says something of the machine, nothing of the code.
+settings.register_profile("knowngood", deadline=None)
+settings.load_profile("knowngood")
 
 
 @pytest.fixture(scope="session")
