@@ -10,7 +10,7 @@ Input is checked here, before anything is enqueued. Times are UTC, durations are
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +19,7 @@ from kombu.exceptions import OperationalError
 
 from knowngood import settings as settings_module
 from knowngood.errors import Unreachable
+from knowngood.genesys.port import Dependency
 from knowngood.runs.entry import checked
 from knowngood.runs.model import JournalEntry, Request, Run, RunKind
 from knowngood.runs.store import Accepted, RunStore, connect, new_run_id
@@ -95,21 +96,63 @@ class Client:
             blame=blame,
         )
 
-    def snapshot(self, flow_id: str, description: str | None = None, **more: Any) -> Accepted:
-        """Record a flow before a deployment; `more` as in `SnapshotRequest`.
+    def snapshot(
+        self,
+        flow_id: str,
+        description: str | None = None,
+        *,
+        revision: str | None = None,
+        routing: Mapping[str, Any] | None = None,
+        dependencies: Sequence[Dependency] | None = None,
+        requested_by: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Accepted:
+        """Record a flow before a deployment; the arguments are those of `SnapshotRequest`.
 
         Raises:
             Refused, Unreachable: as for `rollback`.
         """
-        return self.start(RunKind.SNAPSHOT, flow_id=flow_id, description=description, **more)
+        return self.start(
+            RunKind.SNAPSHOT,
+            flow_id=flow_id,
+            description=description,
+            revision=revision,
+            routing=routing,
+            dependencies=dependencies,
+            requested_by=requested_by,
+            idempotency_key=idempotency_key,
+        )
 
-    def watch(self, flow_id: str, **more: Any) -> Accepted:
-        """Watch a flow's health after a deployment; `more` as in `WatchRequest`.
+    def watch(
+        self,
+        flow_id: str,
+        *,
+        version_id: str | None = None,
+        policy: str | None = None,
+        bake_time: float | None = None,
+        interval: float | None = None,
+        dry_run: bool | None = None,
+        standing: bool = False,
+        requested_by: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Accepted:
+        """Watch a flow's health after a deployment; None takes the setting. Seconds.
 
         Raises:
             Refused, Unreachable: as for `rollback`.
         """
-        return self.start(RunKind.WATCH, flow_id=flow_id, **more)
+        return self.start(
+            RunKind.WATCH,
+            flow_id=flow_id,
+            version_id=version_id,
+            policy=policy,
+            bake_time=bake_time,
+            interval=interval,
+            dry_run=dry_run,
+            standing=standing,
+            requested_by=requested_by,
+            idempotency_key=idempotency_key,
+        )
 
     def start(self, kind: RunKind, **fields: Any) -> Accepted:
         """Check a request, write its run and enqueue it."""

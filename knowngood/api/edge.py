@@ -22,6 +22,8 @@ CORRELATION: Final = "X-Correlation-ID"
 """The header in which a caller names its request; one that names none is given a name."""
 _GIVEN: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
+_ASKED_OFTEN: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -67,7 +69,8 @@ def _tell(scope: Scope, status: int, seconds: float) -> None:
     known = {"run_id": scope["state"].get("run_id"), "role": scope["state"].get("role")}
     about.set({**about.get(), **{name: str(value) for name, value in known.items() if value}})
     client = scope.get("client")
-    log.info(
+    log.log(
+        logging.DEBUG if scope["path"] in _ASKED_OFTEN else logging.INFO,
         "%s %s %s in %.0f ms for %s",
         scope["method"],
         quote(scope["path"]),

@@ -3,10 +3,14 @@
 from typing import Any, Final
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 
+from knowngood.api.documents import FeedLine, JournalLine
 from knowngood.api.problems import MEDIA_TYPE, ProblemDocument
 
 _REFERENCE: Final = "#/components/schemas/{model}"
+_TOLD_BESIDE: Final[tuple[type[BaseModel], ...]] = (ProblemDocument, JournalLine, FeedLine)
+"""What no route returns by itself: errors, and the data of events."""
 
 
 def _problem(description: str) -> dict[str, Any]:
@@ -27,10 +31,10 @@ def describe(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         document = plain()
-        schema = ProblemDocument.model_json_schema(mode="serialization", ref_template=_REFERENCE)
-        document["components"]["schemas"] |= schema.pop("$defs") | {
-            ProblemDocument.__name__: schema
-        }
+        for model in _TOLD_BESIDE:
+            schema = model.model_json_schema(mode="serialization", ref_template=_REFERENCE)
+            document["components"]["schemas"] |= schema.pop("$defs", {})
+            document["components"]["schemas"][model.__name__] = schema
         for path in document["paths"].values():
             for operation in path.values():
                 for parameter in operation.get("parameters", ()):

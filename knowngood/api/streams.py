@@ -7,7 +7,7 @@ that is too slow is let go, and may come back and name the last entry that it sa
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -27,6 +27,8 @@ _PAGE: Final = 500
 _BACKLOG: Final = 1_000
 """Entries that wait for a slow listener before it is let go."""
 _CONNECTIONS: Final = 16
+_LAST_READ: Final = 2.0
+"""Seconds that the reader is given to end."""
 
 
 class Entry(NamedTuple):
@@ -65,14 +67,15 @@ class Streams:
 
     async def __aenter__(self) -> "Streams":
         self._reader = asyncio.create_task(self._read_on())
+        # Listeners must not wait for a reader that is no more.
+        self._reader.add_done_callback(lambda _: self.close())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.close()
         if self._reader is not None:
             self._reader.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._reader
+            await asyncio.wait([self._reader], timeout=_LAST_READ)
         await self._redis.aclose()
 
     def close(self) -> None:

@@ -1,11 +1,13 @@
 """An idempotency key belongs to one request, whoever repeats it."""
 
+from inspect import signature
 from typing import Any
 
 import pytest
 
+from knowngood.client import Client
 from knowngood.errors import Refused
-from knowngood.runs.model import RollbackRequest, RunKind, RunState, SnapshotRequest
+from knowngood.runs.model import RollbackRequest, RunKind, RunState, SnapshotRequest, WatchRequest
 from knowngood.runs.store import FEED, RunStore
 
 ROLLBACK = RunKind.ROLLBACK
@@ -85,3 +87,15 @@ def test_the_feed_names_each_run_that_changes(store: RunStore) -> None:
         {"run_id": run_id, "event": "accepted"},
         {"run_id": run_id, "event": "run-ended"},
     ]
+
+
+def test_the_client_takes_every_field_of_a_request() -> None:
+    methods = {
+        RollbackRequest: Client.rollback,
+        SnapshotRequest: Client.snapshot,
+        WatchRequest: Client.watch,
+    }
+    for request, method in methods.items():
+        # Which watch asked is for knowngood's own watches to say.
+        fields = set(request.model_fields) - {"watch_id"}
+        assert set(signature(method).parameters) - {"self"} == fields
