@@ -60,7 +60,8 @@ def test_runs_cancels_flows_and_hooks_answer_as_the_page_says(said: list[str]) -
     assert '"notes":["live"' in block(said, "/versions")
     assert '"outcome":"started"' in block(said, "/v1/hooks/alertmanager")
     assert '"repeated":false' in block(said, "/v1/hooks/generic")
-    assert block(said, "/healthz").startswith('{"status":"ok"}{"status":"ok"}# HELP')
+    probed = block(said, "/healthz")
+    assert probed.startswith('{"role":"rollback"}{"status":"ok"}{"status":"ok"}# HELP')
     assert '"invalid-request"' in block(said, "../x").replace("urn:knowngood:problem:", "")
 
 
