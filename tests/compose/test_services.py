@@ -11,7 +11,7 @@ from tests.compose.engine import USER, Engine, redacted
 from tests.compose.test_files import SERVICES, prepared
 from tests.stack import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 FLOW = "eb6b8090-008d-597b-a31e-8a4bcc024011"
 """The simulator's first flow, as the quick start names it."""
 OBSERVER = "user observer on >observer ~* &* +@all\n"
@@ -49,7 +49,7 @@ def redis(engine: Engine, user: str, *words: str) -> str:
 def test_a_service_runs_without_rights_on_a_system_that_it_cannot_write(
     engine: Engine, name: str
 ) -> None:
-    assert engine.healthy(name)
+    engine.await_health(name, 60)
     facts = engine.facts(name)
     assert int(facts["CapEff"], 16) == 0
     assert facts["NoNewPrivs"] == "1"
@@ -114,7 +114,7 @@ def test_no_process_of_ours_was_ever_refused_by_redis(engine: Engine) -> None:
     for name in ("worker-rest", "flower"):
         engine.kill(name)
         engine.start(name)
-        engine.await_health(name, 60)
+        engine.await_health(name, 120)
     assert redis(engine, "observer", "ACL", "LOG") == ""
 
 
@@ -130,7 +130,7 @@ def test_what_redis_confirmed_outlives_a_kill_of_it(engine: Engine) -> None:
         # The engine's restart policy does this: a worker whose broker dies may end.
         if engine.processes[name].child.poll() is not None:
             engine.start(name)
-        engine.await_health(name, 60)
+        engine.await_health(name, 120)
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -143,4 +143,4 @@ def test_the_health_check_tells_of_a_service_that_answers_no_more(
         wait_for(lambda: not engine.healthy(name), timeout=30, what="a failing health check")
     finally:
         frozen.signal(signal.SIGCONT)
-    engine.await_health(name, 60)
+    engine.await_health(name, 120)
