@@ -13,6 +13,8 @@ _QUERIES: Final = 10
 """Calls to analytics that one poll makes at most, so that it ends long before its claim does."""
 _OUT: Final = 10
 """Batches that are out at most; the rest waits in Redis, where it costs nobody anything."""
+_STARTS: Final = 100
+"""Standing watches that one tick puts on at most."""
 
 
 @app.task(name="health.tick")
@@ -39,6 +41,6 @@ def start_standing() -> None:
     flows = settings.standing_watches
     on = watches.of_flows(flows, dry_run=settings.dry_run)
     free = [flow for flow, watch in zip(flows, on, strict=True) if watch is None]
-    for flow_id in watches.may_start_standing(free, dry_run=settings.dry_run):
+    for flow_id in watches.may_start_standing(free, _STARTS, dry_run=settings.dry_run):
         asked = {"flow_id": flow_id, "standing": True, "requested_by": BY_SETTINGS}
         app.send_task("deployment.watch", kwargs=asked)

@@ -7,6 +7,7 @@ from celery import Task
 
 from knowngood import parts
 from knowngood.health.starting import watch_of
+from knowngood.health.telling import overdue_alert
 from knowngood.health.watches import utc
 from knowngood.runs.entry import accept
 from knowngood.runs.executor import Proceed, StepContext, StepResult, execute
@@ -64,5 +65,7 @@ def _leave_to_polls(run: Run) -> None:
         parts.endings().lost(run.run_id, run, None, utc(now))
         return
     ends = (on.bake_until or on.started + _FOR_EVER).timestamp()
+    if now > ends:
+        store.raise_alert(overdue_alert(on, utc(now)))
     store.park(run.run_id, run.token, max(ends, now) + 10 * on.interval + 60, {})
     app.send_task("health.poll", kwargs={"watch_ids": [run.run_id]})

@@ -107,6 +107,27 @@ def broken_alert(watch: Watch, why: str, now: datetime) -> Alert:
     )
 
 
+def overdue_alert(watch: Watch, now: datetime) -> Alert:
+    """Say that a watch should have ended long ago, for nobody polls it."""
+    return Alert(
+        alert_id=f"{watch.watch_id}.overdue",
+        kind="watch.overdue",
+        team=Team.OPERATIONS,
+        title=f"{watch.flow_name}: its watch is not polled",
+        flow_id=watch.flow_id,
+        flow_name=watch.flow_name,
+        run_id=watch.watch_id,
+        what_happened=(
+            f"The watch was to end at {watch.bake_until or now:%H:%M:%S} UTC. It was polled "
+            f"{watch.number} times, and should have been next at {watch.due:%H:%M:%S} UTC."
+        ),
+        what_was_tried="It was handed out again; it ends once it is polled.",
+        what_to_do="Start beat, and a worker on the queue health; which lacks: knowngood doctor",
+        raised_at=now,
+        dedupe_key=f"{watch.watch_id}.overdue",
+    )
+
+
 def lost_alert(watch_id: str, run: Run | None, watch: Watch | None, now: datetime) -> Alert:
     """Say that a watch can go on no longer, for Redis lost what it needs."""
     known = run or watch

@@ -12,7 +12,7 @@ from knowngood.health.judgement import Judgement, Poll, Verdict
 from knowngood.health.limits import Limits
 from knowngood.health.measurement import Measurement
 from knowngood.health.policies import policy_named
-from knowngood.health.windows import Window, latest_window, next_due, since
+from knowngood.health.windows import Window, ended_since, latest_window, next_due, since
 
 KEPT_POLLS: Final = 48
 """Polls that a watch remembers: four hours of five-minute windows."""
@@ -21,6 +21,10 @@ _HOUR: Final = 3_600.0
 
 _COVERED: Final = 0.5
 """A version passes when at least this share of its windows was judged ok."""
+
+
+_LATE: Final = 60.0
+"""Seconds of windows that may go unmeasured because polls were late; more of them were missed."""
 
 
 class Decision(StrEnum):
@@ -115,12 +119,13 @@ def advance(
     baseline = baseline.on(watch.today.share if watch.today else None)
     judgement = _judged(watch, measurement, baseline, source_error)
     breaches = breaches_after(watch.breaches, judgement.verdict)
+    fresh = _is_news(watch, measurement) or bool(source_error)
     blind = _is_blind(watch, judgement, measurement, baseline)
     moved = watch.model_copy(
         update={
             "number": watch.number + 1,
             "breaches": breaches,
-            "windows": watch.windows + (_is_news(watch, measurement) or bool(source_error)),
+            "windows": _windows(watch, now, fresh=fresh),
             "ok_windows": watch.ok_windows
             + (judgement.windows if judgement.verdict is Verdict.OK else 0),
             "due": next_due(now, interval=watch.interval, delay=watch.delay),
@@ -176,6 +181,13 @@ def _is_news(watch: Watch, measurement: Measurement | None) -> bool:
     former = (poll.measurement for poll in reversed(watch.polls) if poll.measurement)
     last = next(former, None)
     return measurement is not None and (last is None or last.window.end < measurement.window.end)
+
+
+def _windows(watch: Watch, now: datetime, *, fresh: bool) -> int:
+    """Count the windows that were to be measured, those too that nobody polled in time."""
+    counted = watch.windows + fresh
+    passed = ended_since(watch.started, now, interval=watch.interval, delay=watch.delay)
+    return passed if (passed - counted) * watch.interval > _LATE else counted
 
 
 def _decide(watch: Watch, verdict: Verdict, now: datetime) -> Decision:

@@ -269,23 +269,26 @@ class WatchStore:
 
         self._ask(write)
 
-    def may_start_standing(self, flow_ids: Sequence[str], *, dry_run: bool) -> Sequence[str]:
-        """Return those flows whose standing watch the caller is to put on now.
+    def may_start_standing(
+        self, flow_ids: Sequence[str], most: int, *, dry_run: bool
+    ) -> Sequence[str]:
+        """Return those flows, `most` of them, whose standing watch the caller is to put on now.
 
         One that could not be put on is tried again after an hour: its run has told a person why.
         """
         if not flow_ids:
             return []
+        keys = {each: f"kg:standing:{_place(each, dry_run=dry_run)}" for each in flow_ids}
 
-        def write() -> list[bool | None]:
+        def write() -> list[str]:
+            tried = cast("list[str | None]", self._redis.mget(keys.values()))
+            free = [each for each, when in zip(keys, tried, strict=True) if when is None][:most]
             pipe = self._redis.pipeline(transaction=False)
-            for flow_id in flow_ids:
-                place = _place(flow_id, dry_run=dry_run)
-                pipe.set(f"kg:standing:{place}", "1", nx=True, ex=_START_AGAIN)
-            return cast("list[bool | None]", pipe.execute())
+            for flow_id in free:
+                pipe.set(keys[flow_id], "1", nx=True, ex=_START_AGAIN)
+            return [each for each, mine in zip(free, pipe.execute(), strict=True) if mine]
 
-        answers = self._ask(write)
-        return [flow_id for flow_id, mine in zip(flow_ids, answers, strict=True) if mine]
+        return cast("list[str]", self._ask(write))
 
     def count_polls(self, verdicts: Mapping[Verdict, int]) -> None:
         """Add to the metrics how polls were judged."""

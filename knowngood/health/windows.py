@@ -40,6 +40,12 @@ def latest_window(now: datetime, *, interval: float, length: float, delay: float
     return Window(start=_at(end - length), end=_at(end))
 
 
+def ended_since(start: datetime, now: datetime, *, interval: float, delay: float) -> int:
+    """Return how many windows ended after `start` that analytics can know wholly at `now`."""
+    known = math.floor((now.timestamp() - delay) / interval)
+    return max(known - math.floor(start.timestamp() / interval), 0)
+
+
 def next_due(now: datetime, *, interval: float, delay: float) -> datetime:
     """Return when the window after the one of `now` will be known: its end plus `delay` seconds."""
     end = (math.floor((now.timestamp() - delay) / interval) + 1) * interval

@@ -172,6 +172,15 @@ def test_a_version_that_cannot_be_recorded_as_good_yet_passes_at_a_later_poll(ro
     assert room.registry.verdicts("flow-1").known_good == ("2.0",)
 
 
+def test_a_watch_that_was_not_polled_for_most_of_its_bake_time_does_not_pass(room: Room) -> None:
+    watch = room.watch("flow-1", bake_time=3_600)
+    room.poll(watch)
+    room.wait(3_630)
+    assert room.poll(watch) == {"ok": 1}
+    assert room.store.get(watch.watch_id).outcome == "inconclusive"
+    assert room.registry.verdicts("flow-1").known_good == ()
+
+
 def test_an_outage_is_told_once_for_all_watches_and_its_end_once(room: Room) -> None:
     watches = [room.watch(f"flow-{number}", bake_time=86_400) for number in range(5)]
     room.org.refuse_after = (0, ApiUnavailable("503"))

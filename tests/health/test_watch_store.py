@@ -121,6 +121,17 @@ def test_a_standing_watch_gives_way_to_a_deployments_and_not_the_other_way_round
     assert watches.add(make(flow_id="flow", bake_until=None)).gives_way
 
 
+def test_standing_watches_are_put_on_by_one_caller_a_few_at_a_time(
+    watches: WatchStore, make: Make
+) -> None:
+    flows = [f"flow-{number}" for number in range(5)]
+    asked = [watches.may_start_standing(flows, 2, dry_run=False) for _ in range(4)]
+    assert asked == [flows[:2], flows[2:4], flows[4:], []]
+    # Once it was on, it may be put on again as soon as nothing stands in its place.
+    watches.add(make(flow_id="flow-3", bake_until=None))
+    assert watches.may_start_standing(flows, 2, dry_run=False) == ["flow-3"]
+
+
 def test_a_dry_run_stands_beside_the_flows_watch(watches: WatchStore, make: Make) -> None:
     real, dry = make(flow_id="flow"), make(flow_id="flow", dry_run=True)
     watches.add(real)

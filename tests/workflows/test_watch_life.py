@@ -4,6 +4,7 @@ Each test breaks its installation, so each has one of its own.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from celery import Celery
@@ -129,6 +130,29 @@ def test_a_watch_whose_entries_vanish_ends_with_a_person_told(installation: Stac
     assert (run.state, run.outcome) == (RunState.NEEDS_ATTENTION, "lost")
     sent = f"kg:alert:{run_id}.lost"
     wait_for(lambda: redis.exists(sent) and not redis.zscore("kg:alerts:due", f"{run_id}.lost"))
+
+
+def test_a_watch_that_nobody_polls_is_told_and_ends_once_somebody_does(
+    installation: Stack,
+) -> None:
+    installation.worker(queues="rollback,deployment,alerts")
+    installation.beat()
+    flow = calling(installation)
+    run_id = installation.client.watch(flow, interval=1, bake_time=1).run_id
+    redis = installation.client.store.redis
+    store = installation.client.store
+
+    def is_left_to_its_polls() -> bool:
+        look_again: Any = redis.zscore("kg:runs:active", run_id)
+        return bool(look_again > store.time() + 30)
+
+    wait_for(is_left_to_its_polls, what="the watch")
+    wait_for(lambda: store.time() > store.get(run_id).created.timestamp() + 1, what="its end")
+    # As if ten intervals and a minute more had passed.
+    redis.zadd("kg:runs:active", {run_id: 0})
+    wait_for(lambda: redis.exists(f"kg:alert:{run_id}.overdue"), what="the alert")
+    installation.worker(queues="health")
+    installation.ended(run_id)
 
 
 def test_a_standing_watch_rolls_back_goes_on_and_ends_when_it_is_listed_no_more(
