@@ -5,6 +5,7 @@ import pytest
 from knowngood.errors import (
     AccessDenied,
     ApiUnavailable,
+    BadAnswer,
     FlowConflict,
     FlowGone,
     FlowLocked,
@@ -256,3 +257,32 @@ def test_a_missing_permission_is_named(
     with pytest.raises(AccessDenied) as denied:
         ask(connected(), flow)  # type: ignore[operator]
     assert permission in denied.value.action
+
+
+# Trying the org
+
+
+def test_an_export_that_differs_each_time_is_told(
+    gateway: PlatformGateway, org: SimulatorControl, flow: str
+) -> None:
+    (probe,) = [each for each in gateway.probes(flow) if each.name == "configuration"]
+    assert "the same digest" in probe.ask()
+    other = {"status": 200, "body": {"exportedAt": "now"}}
+    org.fault(other, match={"job": "read_configuration"}, after=1)
+    with pytest.raises(BadAnswer, match="different content"):
+        probe.ask()
+    assert not probe.needed
+
+
+def test_an_org_that_hides_its_roles_policies_leaves_the_publish_open(
+    gateway: PlatformGateway, org: SimulatorControl, flow: str
+) -> None:
+    (probe,) = [each for each in gateway.probes(flow) if each.name == "publish"]
+    body = {"grants": [{"role": {"id": "r"}}]}
+    org.fault({"status": 200, "body": body}, match={"path": "subjects/me"})
+    assert "does not tell" in probe.ask()
+    org.fault({"status": 200, "body": {"grants": []}}, match={"path": "subjects/me"})
+    with pytest.raises(AccessDenied) as denied:
+        probe.ask()
+    assert denied.value.permissions == ("architect:flow:publish",)
+    assert posts(org) == []

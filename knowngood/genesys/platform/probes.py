@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from knowngood.errors import AccessDenied, FlowGone
+from knowngood.errors import AccessDenied, BadAnswer, FlowGone
 from knowngood.genesys.platform.caller import Caller
 from knowngood.genesys.platform.calls import (
     COUNT_CONVERSATIONS,
@@ -63,7 +63,7 @@ class Probing:
             _probe("limits", READ_LIMITS, self._limits, needed=False),
             _probe("flow", READ_FLOW, self._flow),
             _probe("versions", LIST_VERSIONS, self._versions),
-            _probe("configuration", READ_CONFIGURATION, self._configuration),
+            _probe("configuration", READ_CONFIGURATION, self._configuration, needed=False),
             _probe("publish", PUBLISH, self._may_publish),
             _probe("flow analytics", COUNT_FLOWS, self._count),
             _probe("dependencies", LIST_CONSUMED, self._dependencies, needed=False),
@@ -117,7 +117,10 @@ class Probing:
             for _ in range(2)
         )
         if first != again:
-            return "exported twice, with different content: rollbacks cannot be verified by content"
+            raise BadAnswer(
+                "exported twice, with different content",
+                action="each rollback to a recorded version will call a person to compare it",
+            )
         return f"exported twice, with the same digest {str(first)[:19]}…"
 
     def _may_publish(self) -> str:
