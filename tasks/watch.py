@@ -6,6 +6,7 @@ from typing import Any, Final, cast
 from celery import Task
 
 from knowngood import parts
+from knowngood.errors import FlowConflict
 from knowngood.health.starting import watch_of
 from knowngood.health.telling import overdue_alert
 from knowngood.health.watches import utc
@@ -20,9 +21,15 @@ _FOR_EVER: Final = timedelta(days=50 * 365)
 
 
 def put_on(ctx: StepContext) -> StepResult:
-    """Put the watch on; a former watch of the flow is superseded."""
+    """Put the watch on; a former watch of the flow is superseded.
+
+    Raises:
+        FlowConflict: the version to be watched was not named, and it is not live yet.
+    """
     request = cast("WatchRequest", ctx.run.request)
     flow = ctx.gateway.read_flow(ctx.run.flow_id, history=False)
+    if request.version_id is None and flow.is_about_to_change:
+        raise FlowConflict(f"{flow.operation} is under way: what it publishes is to be watched")
     watch = watch_of(ctx.run, request, flow, ctx.settings)
     added = parts.watches().add(watch)
     if added.gives_way:

@@ -94,6 +94,11 @@ class Flow(_Frozen):
             return self.operation.is_publish and not self.operation.complete
         return self.active is not None and self.active.status is VersionStatus.PUBLISHING
 
+    @property
+    def is_about_to_change(self) -> bool:
+        """Say whether another version than the active one is being published."""
+        return self.publishing and self.operation is not None
+
     def is_live(self, version_id: str) -> bool:
         """Say whether callers hear `version_id` now."""
         return (
@@ -158,9 +163,6 @@ class SavedVersion(_Frozen):
     """What a snapshot relies on in Genesys: the version that records the state."""
 
     version_id: str
-    configuration_digest: str | None = Field(
-        default=None, description="sha256 of the live configuration, where the API exports it"
-    )
 
 
 class FlowCounts(_Frozen):

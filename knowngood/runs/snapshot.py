@@ -39,6 +39,7 @@ def take_snapshot(ctx: StepContext) -> SnapshotRecord:
         )
     description = request.description or f"knowngood snapshot {run.run_id}"
     saved = ctx.gateway.save_snapshot(run.flow_id, description)
+    digest = ctx.gateway.configuration_digest(run.flow_id, flow.active.version_id)
     known = ctx.gateway.dependencies(run.flow_id, flow.active.version_id)
     record = SnapshotRecord.seal(
         flow_id=run.flow_id,
@@ -47,7 +48,7 @@ def take_snapshot(ctx: StepContext) -> SnapshotRecord:
         active_version_id=flow.active.version_id,
         routing=dict(request.routing),
         dependencies=tuple(dict.fromkeys((*request.dependencies, *known.items))),
-        configuration_digest=saved.configuration_digest,
+        configuration_digest=digest,
         # The run's own time, so that every attempt writes to the same place.
         taken_at=run.created,
         requested_by=run.request.requested_by,

@@ -7,7 +7,7 @@ import pytest
 
 from knowngood.runs.model import Run, RunState
 from tests.conftest import make_flow
-from tests.stack import Stack
+from tests.stack import Stack, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -154,3 +154,13 @@ def test_what_is_live_is_verified_by_its_content(stack: Stack) -> None:
     run = stack.rollback(flow)
     assert run.state is RunState.NEEDS_ATTENTION
     assert "its configuration differs" in run.error
+
+
+def test_a_watch_waits_for_the_publish_that_it_is_to_watch(stack: Stack) -> None:
+    flow = make_flow(stack)
+    stack.sim.foreign_operation(flow, action="PUBLISH", seconds=600)
+    run_id = stack.client.watch(flow, interval=1.0, bake_time=4.0).run_id
+    wait_for(lambda: stack.client.get(run_id).waiting_on == "conflict", what="the wait")
+    third = stack.sim.deploy(flow)
+    watch = stack.ended(run_id, timeout=40)
+    assert watch.results["watch"]["version"] == third

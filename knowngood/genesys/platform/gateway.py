@@ -126,10 +126,7 @@ class PlatformGateway:
                 "the flow has no published version to record",
                 action="publish the flow in Architect first, then take the snapshot again",
             )
-        live = flow.active.version_id
-        return SavedVersion(
-            version_id=live, configuration_digest=self.configuration_digest(flow_id, live)
-        )
+        return SavedVersion(version_id=flow.active.version_id)
 
     def activate(self, flow_id: str, name: str, version_id: str, *, fence: Fence) -> None:
         """See that the version exists and is no draft; nothing is written. VersionGone if not."""
