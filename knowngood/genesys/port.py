@@ -135,10 +135,12 @@ class Dependency(_Frozen):
 class Dependencies(_Frozen):
     """What a version needs; `complete` is False where the API could not tell it all.
 
-    `gone` are those that the API itself knows to be deleted.
+    `items` are to be asked for one by one; of `present` and `gone` the API itself knows that they
+    exist or were deleted.
     """
 
     items: tuple[Dependency, ...] = ()
+    present: tuple[Dependency, ...] = ()
     gone: tuple[Dependency, ...] = ()
     complete: bool = True
 

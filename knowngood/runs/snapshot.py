@@ -47,7 +47,7 @@ def take_snapshot(ctx: StepContext) -> SnapshotRecord:
         snapshot_version_id=saved.version_id,
         active_version_id=flow.active.version_id,
         routing=dict(request.routing),
-        dependencies=tuple(dict.fromkeys((*request.dependencies, *known.items))),
+        dependencies=tuple(dict.fromkeys((*request.dependencies, *known.items, *known.present))),
         configuration_digest=digest,
         # The run's own time, so that every attempt writes to the same place.
         taken_at=run.created,

@@ -32,13 +32,13 @@ def kinds(found: tuple[Dependency, ...]) -> dict[str, str]:
 EVERY_KIND = {"q1": "queue", "a1": "data_action", "p1": "prompt"}
 
 
-def test_dependency_tracking_lists_what_a_version_uses(
+def test_dependency_tracking_vouches_for_what_a_version_uses(
     gateway: PlatformGateway, needy: str
 ) -> None:
     found = gateway.dependencies(needy, "1.0")
-    assert kinds(found.items) == EVERY_KIND
-    assert found.complete
-    assert gateway.dependencies(needy, "2.0").items == ()
+    assert kinds(found.present) == EVERY_KIND
+    assert (found.items, found.gone, found.complete) == ((), (), True)
+    assert gateway.dependencies(needy, "2.0").present == ()
 
 
 def test_what_was_deleted_is_told_apart(
@@ -47,7 +47,18 @@ def test_what_was_deleted_is_told_apart(
     org.delete_queue("q1")
     found = gateway.dependencies(needy, "1.0")
     assert [str(each) for each in found.gone] == ["queue Care"]
-    assert set(kinds(found.items)) == {"a1", "p1"}
+    assert set(kinds(found.present)) == {"a1", "p1"}
+
+
+def test_what_tracking_cannot_know_is_left_to_be_asked_for(
+    connected: MakeGateway, org: SimulatorControl, flow: str
+) -> None:
+    needs = [{"type": "DATAACTION", "id": "a1"}, {"type": "COMMONMODULEFLOW", "id": flow}]
+    org.put_action("a1")
+    caller = str(org.create_flow(versions=[{"dependencies": needs}])["id"])
+    assert kinds(connected().dependencies(caller, "1.0").items) == {flow: "flow"}
+    named = connected(genesys_test_actions={"a1": {}})
+    assert kinds(named.dependencies(caller, "1.0").items) == {flow: "flow", "a1": "data_action"}
 
 
 def test_while_tracking_is_rebuilt_the_manifest_is_read_and_the_answer_is_incomplete(

@@ -67,16 +67,23 @@ class DependencyReader:
         self._test_inputs = test_inputs
 
     def of(self, flow_id: str, version_id: str) -> Dependencies:
-        """List what a version uses: from dependency tracking, else from its manifest."""
+        """List what a version uses: from dependency tracking, else from its manifest.
+
+        Tracking knows what was deleted. Only what it cannot know is left to be asked for: whether
+        a flow is published, and whether a data action works.
+        """
         try:
             consumed, complete = self.tracked(flow_id, version_id)
         except (AccessDenied, ApiUnavailable, BadAnswer, FlowGone):
             consumed, complete = [], False
-        items = [_dependency(each) for each in consumed if not each.deleted]
+        known = [_dependency(each) for each in consumed if not each.deleted]
+        present = [each for each in known if complete and not self._says_more(each)]
+        items = [each for each in known if each not in present]
         if not complete:
             items = [*items, *self._in_manifest(flow_id, version_id)]
         return Dependencies(
             items=tuple({(each.kind, each.target): each for each in items}.values()),
+            present=tuple(present),
             gone=tuple(_dependency(each) for each in consumed if each.deleted),
             complete=complete,
         )
@@ -118,6 +125,13 @@ class DependencyReader:
             return _checked(dependency, DependencyVerdict.UNKNOWN, detail)
         verdict = DependencyVerdict.BROKEN if broken else DependencyVerdict.OK
         return _checked(dependency, verdict, broken)
+
+    def _says_more(self, dependency: Dependency) -> bool:
+        """Say whether asking for it tells more than that it exists."""
+        tested = dependency.target in self._test_inputs
+        return dependency.kind is DependencyKind.FLOW or (
+            dependency.kind is DependencyKind.DATA_ACTION and tested
+        )
 
     def _in_manifest(self, flow_id: str, version_id: str) -> Iterator[Dependency]:
         try:
