@@ -38,6 +38,11 @@ def test_it_listens_on_this_machine_asks_for_a_password_and_only_shows() -> None
     assert "opensesame" not in " ".join(launch.argv)
 
 
+def test_its_api_is_left_out_unless_it_was_asked_for() -> None:
+    assert flower_command(settings()).argv[-1] == "workers.flower_closed"
+    assert flower_command(settings(flower_api=True)).argv[-1] == "flower"
+
+
 def test_without_a_password_one_is_made_up_anew_at_each_start() -> None:
     first, second = flower_command(settings()), flower_command(settings())
     assert first.generated == first.env["FLOWER_BASIC_AUTH"]

@@ -137,6 +137,15 @@ def test_times_are_the_viewers_with_utc_beside(runs: dict[str, Run], looker: Loo
     expect(shown).to_have_text(f"{minutes // 60:02}:{minutes % 60:02}:{ended:%S}")
 
 
+def test_a_phone_whose_clock_is_wrong_tells_the_right_age(
+    installation: Stack, looker: Looker
+) -> None:
+    run = installation.snapshot(make_flow(installation))
+    looker.page.clock.install(time=run.created.timestamp() + 7_200)
+    looker.opens()
+    expect(looker.row(run.run_id).locator(".age")).to_have_text(re.compile(r"^\d+ (s|min) ago$"))
+
+
 def test_whoever_wants_less_motion_gets_none(runs: dict[str, Run], looker: Looker) -> None:
     looker.page.emulate_media(reduced_motion="reduce")
     looker.opens()

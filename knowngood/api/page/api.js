@@ -1,6 +1,7 @@
 // Questions to the API. Its paths are relative, so that the page also works below a proxy's prefix.
 
 import { session } from "./session.js";
+import { heardDate } from "./times.js";
 
 const PATIENCE = 15_000;
 
@@ -33,6 +34,7 @@ export async function ask(path, { method = "GET", body = null, signal = null } =
       cache: "no-store",
       signal: signal ? AbortSignal.any([signal, patience]) : patience,
     });
+    heardDate(answer.headers.get("Date"));
     if (answer.ok) return await answer.json();
   } catch (error) {
     if (signal?.aborted) throw error;

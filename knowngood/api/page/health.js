@@ -188,7 +188,7 @@ function table(polls, kpis, watch, now) {
   return el(
     "details",
     {},
-    el("summary", {}, `The ${polls.length} polls as a table`),
+    el("summary", {}, watch.number > watch.polls.length ? `The last ${polls.length} polls as a table` : `The ${polls.length} polls as a table`),
     el(
       "div",
       { class: "scroll", role: "region", tabindex: 0, "aria-label": "Polls" },

@@ -5,7 +5,7 @@ import { el } from "./dom.js";
 import { show } from "./morph.js";
 import { remark, troubleOf } from "./notice.js";
 import { follow } from "./stream.js";
-import { ago, at } from "./times.js";
+import { ago, at, serverNow } from "./times.js";
 import { vocabulary } from "./vocabulary.js";
 import { badge, capital, ENDED, FOR_A_PERSON, headline, plain, purpose, standing, title } from "./words.js";
 
@@ -156,7 +156,7 @@ export class RunList {
   }
 
   #draw() {
-    const now = Date.now();
+    const now = serverNow();
     const runs = [...this.#runs.values()].filter((run) => this.#matches(run)).toSorted((a, b) => at(b.created) - at(a.created)).slice(0, MOST);
     const full = this.#runs.size >= MOST;
     show(

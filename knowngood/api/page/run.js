@@ -10,7 +10,7 @@ import { troubleOf } from "./notice.js";
 import { stepsOf } from "./steps.js";
 import { readStory } from "./story.js";
 import { follow } from "./stream.js";
-import { moment, span } from "./times.js";
+import { moment, serverNow, span } from "./times.js";
 import { badge, capital, ENDED, FOR_A_PERSON, headline, purpose, standing, title, tone } from "./words.js";
 
 const GATHER = 150;
@@ -93,7 +93,7 @@ export class RunPage {
       const run = await ask(`v1/runs/${encodeURIComponent(this.#id)}`, { signal });
       this.#run = run;
       this.#trouble = null;
-      if (former && former.state !== run.state) this.#frame.say(`${title(run)}: ${standing(run)}. ${headline(run, Date.now())}`);
+      if (former && former.state !== run.state) this.#frame.say(`${title(run)}: ${standing(run)}. ${headline(run, serverNow())}`);
       this.#draw();
       if (!former && this.#frame.came) this.#root.querySelector("h1").focus();
       const { runs } = await ask(`v1/runs?${new URLSearchParams({ flow: run.flow_id, limit: 50 })}`, { signal });
@@ -127,7 +127,7 @@ export class RunPage {
   }
 
   #draw() {
-    const now = Date.now();
+    const now = serverNow();
     const run = this.#run;
     const back = el("p", { class: "back" }, el("a", { href: this.#frame.list }, "← Runs"));
     if (!run) {

@@ -38,7 +38,8 @@ function axisOf(run, now) {
 }
 
 function item(step, axis, now, ended) {
-  const waits = grouped(step.waits);
+  const faults = new Set(step.faults.map((each) => each.what));
+  const waits = grouped(step.waits).map((wait) => ({ ...wait, faulty: faults.delete(wait.why) }));
   return el(
     "li",
     { class: "step", "data-state": step.state, "data-key": step.name },
@@ -51,8 +52,14 @@ function item(step, axis, now, ended) {
     ),
     axis && bar(step, axis, now),
     el("div", { class: "step-took" }, took(step, now)),
-    (waits.length > 0 || step.faults.length > 0) &&
-      el("ul", { class: "notes" }, waits.map((wait) => waited(wait, now)), step.faults.map(fault)),
+    (waits.length > 0 || faults.size > 0) &&
+      el(
+        "ul",
+        { class: "notes" },
+        waits.map((wait) => waited(wait, now)),
+        // One that a wait tells of already is not told twice.
+        step.faults.filter((each) => faults.has(each.what)).map((each) => fault(each, now)),
+      ),
   );
 }
 
@@ -92,14 +99,14 @@ function waited(wait, now) {
   const verb = wait.ended ? "waited" : "waits";
   return el(
     "li",
-    { class: "wait" },
+    { class: wait.faulty ? "fault" : "wait" },
     moment(wait.started, now),
     ` ${verb} ${span(length)} for ${awaited(wait.waiting_on)}${times}: ${wait.why}`,
   );
 }
 
-function fault(each) {
-  return el("li", { class: "fault" }, moment(each.at), " ", each.what);
+function fault(each, now) {
+  return el("li", { class: "fault" }, moment(each.at, now), " ", each.what);
 }
 
 function bar(step, axis, now) {

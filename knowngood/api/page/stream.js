@@ -5,6 +5,8 @@ import { credentials, problemOf } from "./api.js";
 
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 15_000;
+// A stream that told nothing and broke sooner was none: the pauses go on growing.
+const STEADY = 5_000;
 // The API sends a sign of life at least each 15 s; a phone that slept through them asks anew.
 const SILENCE = 45_000;
 // Browsers open few connections to one host: a tab that nobody looks at gives its own back.
@@ -18,12 +20,13 @@ const OUT_OF_SIGHT = 300_000;
  * Throws the Problem of an answer that asking again cannot mend.
  */
 export async function follow(path, { take, link, signal }) {
-  const heard = { last: null, over: false, fresh: false };
+  const heard = { last: null, over: false, told: false };
   let pause = FIRST_PAUSE;
   while (!signal.aborted) {
     let asked = 0;
     await inSight(signal);
-    heard.fresh = false;
+    heard.told = false;
+    const began = performance.now();
     try {
       await readOnce(path, heard, { take, link, signal });
     } catch (error) {
@@ -33,7 +36,8 @@ export async function follow(path, { take, link, signal }) {
     }
     if (signal.aborted || heard.over) return;
     link(false);
-    pause = heard.fresh ? FIRST_PAUSE : Math.min(2 * pause, LONGEST_PAUSE);
+    const stood = heard.told || performance.now() - began > STEADY;
+    pause = stood ? FIRST_PAUSE : Math.min(2 * pause, LONGEST_PAUSE);
     // Jittered, so that a restarted API does not meet everybody in the same moment.
     await resting(Math.max(pause * (0.75 + Math.random() / 2), asked), signal);
   }
@@ -57,12 +61,12 @@ async function readOnce(path, heard, { take, link, signal }) {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      heard.fresh = true;
       clearTimeout(watchdog);
       watchdog = setTimeout(() => silent.abort(), SILENCE);
       for (const event of parser.feed(value)) {
         if (event.id) heard.last = event.id;
         if (event.event === "end") heard.over = true;
+        heard.told = true;
         take(event);
       }
     }

@@ -6,6 +6,21 @@ const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-d
 const MINUTE = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
 
+// A phone's clock may be minutes off, and every age here is told against the server's times.
+const TOLERANCE = 5_000;
+let skew = 0;
+
+/** Learn the server's time from an answer's Date header. */
+export function heardDate(text) {
+  const ahead = Date.parse(text) - Date.now();
+  if (!Number.isNaN(ahead)) skew = Math.abs(ahead) > TOLERANCE ? ahead : 0;
+}
+
+/** Return the server's time in milliseconds since 1970. */
+export function serverNow() {
+  return Date.now() + skew;
+}
+
 /** Return milliseconds since 1970 of a time of the API, or null. */
 export function at(text) {
   return text ? Date.parse(text) : null;
@@ -16,7 +31,7 @@ function utc(time) {
 }
 
 /** Return a <time> with the time of day, and the day unless it is today. */
-export function moment(text, now = Date.now()) {
+export function moment(text, now = serverNow()) {
   const time = at(text);
   if (time === null) return null;
   const today = DAY.format(now) === DAY.format(time);
@@ -30,7 +45,7 @@ export function ago(text, now) {
 }
 
 function tagged(time, text) {
-  return el("time", { datetime: new Date(time).toISOString(), title: `${utc(time)}` }, text);
+  return el("time", { datetime: new Date(time).toISOString(), title: utc(time) }, text);
 }
 
 /** Return a time of day for a drawing, to the minute when `span` (ms) is long. */

@@ -85,7 +85,7 @@ export function headline(run, now) {
     case "queued":
       return `Waits for a worker since ${rough((now - at(run.created)) / 1000)}.`;
     case "running":
-      if (run.kind === "watch") return watching(run);
+      if (run.kind === "watch") return watching(run, now);
       return `Step ${Math.min(run.position + 1, steps.length)} of ${steps.length}: ${plain(run.step)}.`;
     case "waiting":
       return `Step ${plain(run.step)} waits for ${awaited(run.waiting_on)}${because(run)}${again(run, now)}.`;
@@ -114,12 +114,13 @@ function again(run, now) {
   return left > 0.5 ? `; it looks again in ${span(Math.ceil(left))}` : "; it looks again now";
 }
 
-function watching(run) {
+function watching(run, now) {
   const watch = run.watch;
   if (!watch) return "The watch begins.";
-  if (run.watch.rollback_id) return "It tripped: the rollback is under way.";
+  if (watch.rollback_id) return "It tripped: the rollback is under way.";
   const row = watch.breaches ? `; ${watch.breaches} of ${watch.limits.consecutive_breaches} breaches in a row` : "";
-  return `${watch.number} ${watch.number === 1 ? "poll" : "polls"} so far${row}.`;
+  const next = Math.max(0, Math.ceil((at(watch.due) - now) / 1000));
+  return `${watch.number} ${watch.number === 1 ? "poll" : "polls"} so far${row}; the next one in ${span(next)}.`;
 }
 
 const OUTCOMES = {
