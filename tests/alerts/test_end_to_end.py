@@ -6,6 +6,7 @@ import pytest
 
 from knowngood.runs.model import RunState
 from tests.alerts.receivers import Posted, Receiver, http_receiver
+from tests.cli.terminal import piped
 from tests.conftest import make_flow
 from tests.stack import Stack, wait_for
 
@@ -58,6 +59,8 @@ def test_operations_hear_of_a_lock_once_and_with_the_command(
     assert "Ada" in posted.json["what_happened"]
     assert f"knowngood rollback {flow}" in posted.json["what_to_do"]
     assert posted.json["run_id"] == run.run_id
+    shown = piped("status", run.run_id, env=stack.environment(), cwd=stack.directory).stdout
+    assert "untold  the alert to operations after" in shown
 
 
 def test_the_integration_team_hears_of_a_broken_endpoint_and_operations_do_not(

@@ -20,10 +20,11 @@ from typing import Any
 import yaml
 
 from knowngood.embedded.broker import server_binary
+from tests.namespaces import OWN_NETWORK
 from tests.stack import ROOT, Process, wait_for
 
 USER = 10001
-_POD = ("unshare", "--user", "--map-root-user", "--net", "--mount", "--uts", "sh", "-ec")
+_POD = (*OWN_NETWORK, "--mount", "--uts", "sh", "-ec")
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 
 

@@ -9,9 +9,14 @@ import pytest
 
 from tests.compose.engine import USER, Engine, redacted
 from tests.compose.test_files import SERVICES, prepared
+from tests.namespaces import NAMESPACES
 from tests.stack import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(not NAMESPACES, reason="this machine gives a test no namespaces"),
+]
 FLOW = "eb6b8090-008d-597b-a31e-8a4bcc024011"
 """The simulator's first flow, as the quick start names it."""
 OBSERVER = "user observer on >observer ~* &* +@all\n"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.namespaces import NAMESPACES, OWN_NETWORK
 from tests.stack import ROOT, Process, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 PAGE = (ROOT / "docs" / "quickstart.md").read_text()
 
 
@@ -25,7 +25,7 @@ def terminal(name: str, script: str, home: Path, inside: int | None = None) -> I
     """Run a terminal's commands; the first one makes the network that the others share."""
     kept = {key: text for key, text in os.environ.items() if not key.startswith("KNOWNGOOD_")}
     env = {**kept, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    network = ["unshare", "--user", "--map-root-user", "--net"]
+    network = list(OWN_NETWORK)
     if inside is not None:
         network = ["nsenter", "-t", str(inside), "--user", "--preserve-credentials", "--net"]
     within = f"cd {home} && {script}"
@@ -36,12 +36,15 @@ def terminal(name: str, script: str, home: Path, inside: int | None = None) -> I
         process.kill()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(not NAMESPACES, reason="this machine gives a test no namespaces")
 def test_the_page_s_commands_do_what_the_page_says(tmp_path: Path) -> None:
     _, start, holds, breaks, look, again, _ = blocks()
     home = tmp_path / "trial"
     home.mkdir()
     with terminal("first", f"ip link set lo up\n{start}", home) as first:
-        wait_for(lambda: "ready;" in first.tail(), timeout=60, what=f"`up`\n{first.tail()}")
+        wait_for(lambda: "ready;" in first.tail(), timeout=120, what=f"`up`\n{first.tail()}")
         second = "\n".join([holds, breaks, look, again])
         with terminal("second", second, home, inside=first.pid) as process:
             process.child.wait(180)
