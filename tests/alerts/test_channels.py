@@ -51,6 +51,8 @@ def test_slack_shows_what_happened_and_the_command_as_it_is_typed(
     assert COMMAND in shown["text"]
     assert "Ada &lt;ada@example&gt; edits it." in shown["text"], "Slack wants these escaped"
     assert posted.json["mrkdwn"] is False, "Slack must not take a command's * for bold"
+    assert shown["footer"] == "knowngood"
+    assert "http" not in str(posted.json), "a picture would be fetched from somebody's server"
 
 
 def test_teams_shows_what_happened_and_the_command_as_it_is_typed() -> None:
@@ -96,10 +98,17 @@ def test_pagerduty_s_incident_says_what_to_do_and_keeps_the_rest_as_details(
     assert COMMAND in payload["summary"]
     assert len(payload["summary"]) <= 1024
     assert payload["severity"] == "critical"
+    assert (payload["source"], payload["component"]) == ("knowngood", "Main line")
     details = payload["custom_details"]
     assert details["what to do"].endswith(COMMAND)
     assert details["what was tried"] == "acquire_lock was tried 3 times. Waited 180 s for the lock."
     assert details["Genesys correlation id"] == "c-99"
+
+
+def test_a_source_that_the_url_names_is_kept(pagerduty: Receiver) -> None:
+    channel(f"pagerduty://{KEY}@{KEY}/contact-centre/voice").send(alert())
+    payload = pagerduty.received[0].json["payload"]
+    assert (payload["source"], payload["component"]) == ("contact-centre", "voice")
 
 
 def test_pagerduty_s_incident_is_resolved_when_the_trouble_is_over(pagerduty: Receiver) -> None:

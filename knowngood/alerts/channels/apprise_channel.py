@@ -70,7 +70,9 @@ class AppriseChannel:
         url = self._url.get_secret_value()
         if options:
             url += ("&" if "?" in url else "?") + urlencode(options, quote_via=quote)
-        sender = apprise.Apprise()
+        # Messages carry our name, and no picture from somebody's server.
+        asset = apprise.AppriseAsset(app_id="knowngood", image_url_mask="", image_url_logo="")
+        sender = apprise.Apprise(asset=asset)
         if not sender.add(url):
             raise AlertNotSent(f"channel {self.channel_id}: not a URL that apprise knows")
         return sender

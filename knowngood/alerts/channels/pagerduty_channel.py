@@ -1,6 +1,7 @@
 """PagerDuty: one incident for each trouble, resolved when knowngood says that it is over."""
 
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -28,6 +29,8 @@ class PagerDutyChannel(AppriseChannel):
             "Genesys correlation id": alert.correlation_id,
         }
         named = {f"+{name}": text for name, text in details.items() if text}
+        if not urlsplit(self._url.get_secret_value()).path.strip("/"):
+            named |= {"source": "knowngood", "component": alert.flow_name}
         return {"action": "map", "dedup": alert.dedupe_key, "class": alert.kind, **named}
 
 
