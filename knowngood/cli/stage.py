@@ -20,7 +20,7 @@ from simulator.client import SimulatorControl
 POLL_SECONDS: Final = 2.0
 """The watch's interval, so that nobody waits for two windows of five minutes."""
 
-CALLS_PER_MINUTE: Final = 1_800
+CALLS_PER_MINUTE: Final = 6_000
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ clock. Only a few cells are kept, for each is read anew the next day.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from itertools import chain
 from typing import Final, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict
@@ -44,7 +45,7 @@ class Hour(NamedTuple):
 
 
 class Spread(BaseModel):
-    """Pearson's statistic of a share over its windows, and its degrees of freedom."""
+    """Pearson's statistic of a share, or of volume, over windows, and its degrees of freedom."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -102,7 +103,10 @@ class Baseline(BaseModel):
         return pools[kpi].pool(found) if found else None
 
     def overdispersion(self, kpi: str) -> float:
-        """Return phi, how much wider than binomial a share spreads from window to window (>= 1)."""
+        """Return phi, how much wider than chance a KPI spreads from window to window (>= 1).
+
+        Chance is binomial for a share and Poisson for volume.
+        """
         spreads = [cell.spread[kpi] for cell in self.cells.values() if kpi in cell.spread]
         freedom = sum(spread.freedom for spread in spreads)
         return max(1.0, sum(s.statistic for s in spreads) / freedom) if freedom else 1.0
@@ -127,43 +131,41 @@ class Baseline(BaseModel):
 
 
 def _cell(hour: datetime, history: Sequence[Measurement], now: datetime) -> Cell:
-    usable = [m for m in history if m.complete and m.volume is not None]
+    days: defaultdict[date, list[Measurement]] = defaultdict(list)
+    for measurement in history:
+        if measurement.complete and measurement.volume is not None:
+            into = timedelta(minutes=_minutes_into(hour, measurement.window))
+            days[(measurement.window.end - into).date()].append(measurement)
     values: dict[str, KpiValue] = {}
     spread: dict[str, Spread] = {}
     for kpi in KPIS:
         if kpi.is_floor:
-            continue
-        told = _without_worst_day(kpi, [m for m in usable if kpi.name in m.values])
-        if not told:
-            continue
-        found = [m.values[kpi.name] for m in told]
-        values[kpi.name] = kpi.pool(found)
-        if kpi.unit is Unit.SHARE:
-            spread[kpi.name] = _spread(values[kpi.name].value, found)
+            spread[kpi.name] = _volume_spread(hour, list(days.values()))
+        elif found := _without_worst_day(kpi, list(days.values())):
+            values[kpi.name] = kpi.pool(found)
+            if kpi.unit is Unit.SHARE:
+                spread[kpi.name] = _share_spread(values[kpi.name].value, found)
     return Cell(
-        read_at=now,
-        days=len({m.window.start.date() for m in usable}),
-        rates=_rates(hour, usable),
-        values=values,
-        spread=spread,
+        read_at=now, days=len(days), rates=_rates(hour, days.values()), values=values, spread=spread
     )
 
 
-def _without_worst_day(kpi: Kpi, history: Sequence[Measurement]) -> Sequence[Measurement]:
+def _without_worst_day(kpi: Kpi, days: Sequence[Sequence[Measurement]]) -> Sequence[KpiValue]:
     """Leave out the day that went worst: an incident of the past is not what is usual."""
-    days: defaultdict[date, list[KpiValue]] = defaultdict(list)
-    for measurement in history:
-        days[measurement.window.start.date()].append(measurement.values[kpi.name])
-    if len(days) <= LEAST_DAYS:
-        return history
-    worst = max(days, key=lambda day: kpi.pool(days[day]).value)
-    return [m for m in history if m.window.start.date() != worst]
+    told = [
+        [m.values[kpi.name] for m in day if kpi.name in m.values]
+        for day in days
+        if any(kpi.name in m.values for m in day)
+    ]
+    if len(told) > LEAST_DAYS:
+        told.remove(max(told, key=lambda day: kpi.pool(day).value))
+    return [value for day in told for value in day]
 
 
-def _rates(hour: datetime, history: Sequence[Measurement]) -> Mapping[int, float]:
+def _rates(hour: datetime, days: Iterable[Sequence[Measurement]]) -> Mapping[int, float]:
     calls: defaultdict[int, float] = defaultdict(float)
     seconds: defaultdict[int, float] = defaultdict(float)
-    for measurement in history:
+    for measurement in chain.from_iterable(days):
         minute = _minutes_into(hour, measurement.window)
         calls[minute] += measurement.volume or 0
         seconds[minute] += measurement.window.seconds
@@ -176,7 +178,7 @@ def _minutes_into(hour: datetime, window: Window) -> int:
     return (minutes + 720) % 1_440 - 720
 
 
-def _spread(share: float, counted: Sequence[KpiValue]) -> Spread:
+def _share_spread(share: float, counted: Sequence[KpiValue]) -> Spread:
     if not 0 < share < 1:
         return Spread(statistic=0, freedom=0)
     statistic = sum(
@@ -184,3 +186,33 @@ def _spread(share: float, counted: Sequence[KpiValue]) -> Spread:
         for v in counted
     )
     return Spread(statistic=statistic, freedom=len(counted) - 1)
+
+
+def _volume_spread(hour: datetime, days: Sequence[Sequence[Measurement]]) -> Spread:
+    """Say how far windows stray from what their day and their time of the hour have them expect.
+
+    The statistic is that of Pearson's test of independence, the day that strays most left out.
+    """
+    tables = [{_minutes_into(hour, m.window): float(m.volume or 0) for m in day} for day in days]
+    minutes = sorted(set().union(*tables))
+    rows = [[table[at] for at in minutes] for table in tables if len(table) == len(minutes)]
+    rows = [row for row in rows if sum(row) > 0]
+    strays = _strays(rows)
+    if len(rows) > LEAST_DAYS:
+        del rows[strays.index(max(strays))]
+        strays = _strays(rows)
+    freedom = max(0, len(rows) - 1) * max(0, len(minutes) - 1)
+    return Spread(statistic=sum(strays), freedom=freedom)
+
+
+def _strays(rows: Sequence[Sequence[float]]) -> list[float]:
+    columns = [sum(column) for column in zip(*rows, strict=True)]
+    total = sum(columns)
+    return [
+        sum(
+            (calls - expected) ** 2 / expected
+            for calls, column in zip(row, columns, strict=True)
+            if (expected := sum(row) * column / total)
+        )
+        for row in rows
+    ]

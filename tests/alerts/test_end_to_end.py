@@ -78,7 +78,7 @@ def test_the_integration_team_hears_of_a_broken_endpoint_and_operations_do_not(
 
 def test_an_automatic_rollback_is_never_silent(stack: Stack, operations: Receiver) -> None:
     healthy = [{"age_seconds": 7_200}, {"age_seconds": 3_600}]
-    flow = make_flow(stack, versions=healthy, calls_per_minute=3_000)
+    flow = make_flow(stack, versions=healthy, calls_per_minute=12_000)
     stack.snapshot(flow)
     broken = stack.sim.deploy(flow, quality={"error_rate": 0.5})
     run = stack.ended(stack.client.watch(flow, interval=1.0, bake_time=60).run_id, timeout=40)

@@ -28,7 +28,7 @@ def kg(stack: Stack, *arguments: str) -> Done:
 def busy(stack: Stack, **quality: float) -> str:
     return make_flow(
         stack,
-        calls_per_minute=3_000,
+        calls_per_minute=12_000,
         versions=[{"age_seconds": 7_200}, {"age_seconds": 60, "quality": quality}],
     )
 

@@ -5,6 +5,8 @@ import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from knowngood.health.baseline import Baseline
+from knowngood.health.history import windows_before
 from knowngood.health.measurement import Measurement
 from knowngood.health.windows import Window
 from tests.health.making import INTERVAL, START, measurement
@@ -35,7 +37,7 @@ class Callers:
     ) -> None:
         draw = random.Random(seed)
         self.ticks: list[tuple[int, int, int]] = []
-        busy = [draw.gammavariate(60, 1 / 60) for _ in range(math.ceil(hours * 3_600 / INTERVAL))]
+        busy = [_uneven(draw) for _ in range(math.ceil(hours * 3_600 / INTERVAL))]
         burst = draw.uniform(0, hours * 3_600)
         for tick in range(round(hours * 3_600 / TICK)):
             at = tick * TICK
@@ -51,6 +53,28 @@ class Callers:
         part = self.ticks[_tick(over.start) : _tick(over.end)]
         calls, abandoned, errors = (sum(each) for each in zip(*part, strict=True))
         return measurement(over, calls, abandoned, errors)
+
+
+def history(seed: int, volume: float) -> Baseline:
+    """Return what the flow's own past week tells, as uneven as today."""
+    draw = random.Random(f"history {seed}")
+    known = Baseline()
+    for hours in range(2):
+        hour = START + timedelta(hours=hours)
+        told = []
+        for over in windows_before(hour, days=7, interval=INTERVAL, length=INTERVAL):
+            ticks = int(INTERVAL // TICK)
+            uneven = _uneven(draw)
+            calls = sum(_poisson(draw, volume * uneven / ticks) for _ in range(ticks))
+            abandoned = sum(draw.random() < USUAL.abandoned for _ in range(calls))
+            errors = sum(draw.random() < USUAL.errors for _ in range(calls))
+            told.append(measurement(over, calls, abandoned, errors))
+        known = known.with_hour(hour, told, START)
+    return known
+
+
+def _uneven(draw: random.Random) -> float:
+    return draw.gammavariate(60, 1 / 60)
 
 
 def _poisson(draw: random.Random, mean: float) -> int:

@@ -120,6 +120,35 @@ def test_shares_that_jump_from_window_to_window_are_overdispersed() -> None:
     assert known.overdispersion("abandon_rate") == pytest.approx(36 / 9.5 * 24 / 23)
 
 
+def test_volume_that_jumps_from_window_to_window_is_overdispersed() -> None:
+    def told(each: Window, number: int) -> Measurement:
+        return measurement(each, 100 if (number + each.start.day) % 2 else 200)
+
+    uneven = [told(each, number) for number, each in enumerate(history())]
+    known = Baseline().with_hour(START, uneven, START)
+    assert known.overdispersion("volume_collapse") > 10
+    assert baseline().overdispersion("volume_collapse") == 1
+
+
+def test_busy_days_and_a_rush_hour_are_no_overdispersion() -> None:
+    days = sorted({each.start.date() for each in history()})
+
+    def told(each: Window) -> Measurement:
+        return measurement(
+            each, 100 * (1 + each.end.minute // 20) * (1 + days.index(each.end.date()))
+        )
+
+    known = Baseline().with_hour(START, [told(each) for each in history()], START)
+    assert known.overdispersion("volume_collapse") == pytest.approx(1)
+
+
+def test_one_day_with_a_burst_does_not_hide_a_collapse() -> None:
+    burst = history()[1]
+    told = [measurement(each, 900 if each == burst else 200) for each in history()]
+    known = Baseline().with_hour(START, told, START)
+    assert known.overdispersion("volume_collapse") == 1
+
+
 def test_expected_calls_follow_the_hour_and_take_the_lower_neighbour() -> None:
     def told(each: Window) -> Measurement:
         return measurement(each, 100 if each.end.minute in {0, 20} else 300)

@@ -106,20 +106,25 @@ def test_a_kpi_is_judged_by_default_when_a_setting_limits_it(kpi: Kpi) -> None:
     assert (kpi.default_limit(Settings(_env_file=None)) is not None) == (kpi.name in judged)
 
 
-@given(st.floats(min_value=0.01, max_value=1), st.floats(min_value=0, max_value=1e5))
+@given(
+    st.floats(min_value=0.01, max_value=1),
+    st.floats(min_value=0, max_value=1e5),
+    st.floats(min_value=1, max_value=50),
+)
 def test_a_collapse_lies_below_its_share_and_below_what_chance_explains(
-    share: float, expected: float
+    share: float, expected: float, phi: float
 ) -> None:
-    bound = BY_NAME["volume_collapse"].bound(share, expected)
+    bound = BY_NAME["volume_collapse"].bound(share, expected, phi)
+    chance = expected - 3 * (phi * expected) ** 0.5
     if bound is None:
-        assert min(share * expected, expected - 3 * expected**0.5) < 1
+        assert min(share * expected, chance) < 1
     else:
         assert 1 <= bound <= share * expected
-        assert bound <= expected - 3 * expected**0.5
+        assert bound <= chance
 
 
 def test_without_a_history_no_volume_is_a_collapse() -> None:
-    assert BY_NAME["volume_collapse"].bound(0.6, None) is None
+    assert BY_NAME["volume_collapse"].bound(0.6, None, 1.0) is None
 
 
 def test_no_data_is_not_zero_calls() -> None:

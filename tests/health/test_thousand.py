@@ -11,11 +11,11 @@ import pytest
 from knowngood.health.limits import limits_of
 from knowngood.health.watch import Decision, Watch
 from knowngood.settings import Settings
-from tests.health.callers import TICK, USUAL, Callers, Fate
-from tests.health.making import INTERVAL, START, baseline, watch
+from tests.health.callers import TICK, USUAL, Callers, Fate, history
+from tests.health.making import INTERVAL, START, watch
 from tests.health.watched import watched
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 SETTINGS = Settings(_env_file=None)  # type: ignore[call-arg]
 SEEDS = range(1_000)
@@ -48,8 +48,7 @@ def a_watch() -> Watch:
 
 def outcome(seed: int, volume: float, fate: Fate, since: float, until: float) -> Decision:
     callers = Callers(seed, volume, fate, since, until)
-    usual = baseline(calls=volume, abandoned=round(0.05 * volume), errors=round(0.005 * volume))
-    return watched(a_watch(), callers.measure, usual)[1]
+    return watched(a_watch(), callers.measure, history(seed, volume))[1]
 
 
 def test_a_blip_of_one_interval_never_rolls_back() -> None:

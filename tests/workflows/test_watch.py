@@ -20,7 +20,7 @@ def calling(stack: Stack) -> str:
     return make_flow(
         stack,
         versions=[{"age_seconds": 7_200}, {"age_seconds": 3_600}],
-        calls_per_minute=3_000,
+        calls_per_minute=12_000,
     )
 
 

@@ -67,13 +67,13 @@ class Kpi(ABC):
     def default_limit(self, settings: Settings) -> float | None:
         """Return the limit from the settings; None: not judged unless a watch gives a limit."""
 
-    def bound(self, limit: float, expected_calls: float | None) -> float | None:
+    def bound(self, limit: float, expected_calls: float | None, phi: float) -> float | None:
         """Turn the limit into the bound; None: it cannot be judged here.
 
         `expected_calls` is the volume that the flow's own history foretells for what is judged, or
-        None without a history.
+        None without a history, and `phi` how much more it varies than chance has it.
         """
-        del expected_calls
+        del expected_calls, phi
         return limit
 
     def is_breach(self, value: float, bound: float) -> bool:

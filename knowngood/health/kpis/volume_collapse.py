@@ -30,12 +30,12 @@ class VolumeCollapse(Kpi):
     def default_limit(self, settings: Settings) -> float | None:  # noqa: D102
         return settings.health_min_volume_share
 
-    def bound(self, limit: float, expected_calls: float | None) -> float | None:
+    def bound(self, limit: float, expected_calls: float | None, phi: float) -> float | None:
         """Return the fewest calls that are still healthy; None without a history of enough calls.
 
-        Few calls fluctuate: the floor lies three Poisson deviations below what is expected too.
+        Calls fluctuate: the floor lies three standard deviations below what is expected, too.
         """
         if expected_calls is None:
             return None
-        floor = min(limit * expected_calls, expected_calls - 3 * math.sqrt(expected_calls))
+        floor = min(limit * expected_calls, expected_calls - 3 * math.sqrt(phi * expected_calls))
         return floor if floor >= 1 else None

@@ -84,7 +84,8 @@ def against_limit(
         return against_bound(kpi, value, limit, "limit")
     expected = [baseline.expected_calls(part.window) for part in parts]
     known = [calls for calls in expected if calls is not None]
-    bound = kpi.bound(limit, sum(known)) if len(known) == len(expected) else None
+    whole = sum(known) if len(known) == len(expected) else None
+    bound = kpi.bound(limit, whole, baseline.overdispersion(kpi.name))
     return against_bound(kpi, value, bound, f"{limit:.0%} of what is usual, or chance")
 
 
