@@ -18,6 +18,7 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
@@ -35,7 +36,7 @@ from knowngood.health.watch import Watch, advance
 from knowngood.health.watches import DUE, WatchStore, utc
 from knowngood.health.windows import Window, spread
 from knowngood.runs.model import Run, RunKind, WatchRequest
-from knowngood.runs.store import Answer, RunStore
+from knowngood.runs.store import Answer, RunStore, journal_key, new_run_id, open_key
 from knowngood.settings import Settings
 from tests.stack import Stack, wait_for
 
@@ -159,13 +160,17 @@ def former_polls(settings: Settings, now: datetime, interval: float) -> Watch:
 
 
 def put_on(stack: Stack, flows: Sequence[dict[str, Any]], interval: float) -> list[str]:
-    """Put a watch on each flow as its run, its journal and its polls would be by now."""
+    """Put a watch on each flow as its run, its journal and its polls would be by now.
+
+    The first one goes through the journal; the others are copies of what it left in Redis.
+    """
     store = stack.client.store
     watches = WatchStore(store.redis)
     now = utc(store.time())
     model = former_polls(stack.settings(), now, interval)
-    lines = [
-        {
+    first = begun(store, flows[0]["id"], (now + timedelta(days=1)).timestamp())
+    for poll in model.polls:
+        line = {
             "number": poll.number,
             "verdict": poll.judgement.verdict,
             "why": poll.judgement.why,
@@ -173,19 +178,37 @@ def put_on(stack: Stack, flows: Sequence[dict[str, Any]], interval: float) -> li
             "volume": poll.measurement.volume if poll.measurement else None,
             "decision": poll.decision,
         }
-        for poll in model.polls
-    ]
-    runs: list[Run] = []
-    for flow in flows:
-        run = begun(store, flow["id"], (now + timedelta(days=1)).timestamp())
-        of_run = {"watch_id": run.run_id, "flow_id": run.flow_id, "flow_name": flow["name"]}
-        watches.add(model.model_copy(update=of_run))
-        runs.append(run)
-    for line in lines:
-        rest = iter(runs)
-        while batch := list(islice(rest, BATCH)):
-            store.note_runs("polled", [(run, line) for run in batch])
-    return [run.run_id for run in runs]
+        store.note_runs("polled", [(first, line)])
+    ids = [first.run_id, *(new_run_id() for _ in flows[1:])]
+    pairs = list(zip(ids, flows, strict=True))
+    for start in range(1, len(pairs), BATCH):
+        copy_run(store.redis, first, pairs[start : start + BATCH])
+    with ThreadPoolExecutor(4) as pool:
+        made = (
+            model.model_copy(
+                update={"watch_id": run_id, "flow_id": flow["id"], "flow_name": flow["name"]}
+            )
+            for run_id, flow in pairs
+        )
+        list(pool.map(watches.add, made))
+    return ids
+
+
+def copy_run(redis: Any, first: Run, pairs: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """Copy a run and all that names it for other flows."""
+    run, journal = redis.hgetall(f"kg:run:{first.run_id}"), redis.dump(journal_key(first.run_id))
+    flow, token = redis.hgetall(f"kg:flow:{first.flow_id}"), redis.get(f"kg:token:{first.flow_id}")
+    at = first.created.timestamp()
+    pipe = redis.pipeline(transaction=False)
+    for run_id, each in pairs:
+        pipe.hset(f"kg:run:{run_id}", mapping={**run, "run_id": run_id, "flow_id": each["id"]})
+        pipe.restore(journal_key(run_id), 0, journal)
+        pipe.hset(f"kg:flow:{each['id']}", mapping=flow)
+        pipe.set(f"kg:token:{each['id']}", token)
+        pipe.zadd("kg:runs", {run_id: at})
+        pipe.zadd("kg:runs:active", {run_id: at + 86_400})
+        pipe.sadd(open_key(RunKind.WATCH), run_id)
+    pipe.execute()
 
 
 def begun(store: RunStore, flow_id: str, until: float) -> Run:
