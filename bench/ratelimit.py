@@ -67,7 +67,7 @@ def callers() -> None:
             stack.sim.oauth(allowed_per_token=allowed)
             start_callers(stack, "rollback", make_flow(stack), *more)
         for stack in (limited, alone):
-            wait_for(lambda s=stack: reads(s), what="the first call")  # type: ignore[misc]
+            wait_for(lambda s=stack: reads(s), timeout=120, what="the first call")  # type: ignore[misc]
         time.sleep(windows * WINDOW)
         for name, stack in (("with the shared limiter", limited), ("each alone", alone)):
             entries = reads(stack)

@@ -20,6 +20,7 @@ from knowngood.runs.model import RollbackRequest, WatchRequest
 from knowngood.runs.store import RunStore
 from knowngood.runs.store import connect as connect_redis
 from knowngood.settings import Settings
+from knowngood.sharing.limiter import SharedLimiter
 from knowngood.snapshots.registry import SnapshotRegistry
 from knowngood.snapshots.store import open_store
 
@@ -86,22 +87,30 @@ def outbox() -> AlertOutbox:
 
 
 @cache
+def limiter() -> SharedLimiter:
+    """Return the rate limit that all workers share."""
+    chosen = settings()
+    client_id, _ = chosen.credentials()
+    return SharedLimiter(
+        run_store().redis,
+        client_id,
+        chosen.region.login,
+        reserved=chosen.rate_reserved_share,
+        cap=chosen.rate_limit,
+    )
+
+
+@cache
 def gateway() -> FlowGateway:
     """Return the connection to Genesys, whose token and rate limit all workers share."""
-    from knowngood.sharing.limiter import SharedLimiter  # noqa: PLC0415 - slow to import
-    from knowngood.sharing.seal import Seal  # noqa: PLC0415
+    from knowngood.sharing.seal import Seal  # noqa: PLC0415 - cryptography is slow to import
     from knowngood.sharing.token import SharedTokenCache  # noqa: PLC0415
 
     chosen = settings()
     client_id, secret = chosen.credentials()
-    login, redis = chosen.region.login, run_store().redis
-    return connect_genesys(
-        chosen,
-        token_cache=SharedTokenCache(redis, Seal(secret, client_id, login)),
-        limiter=SharedLimiter(
-            redis, client_id, login, reserved=chosen.rate_reserved_share, cap=chosen.rate_limit
-        ),
-    )
+    seal = Seal(secret, client_id, chosen.region.login)
+    tokens = SharedTokenCache(run_store().redis, seal)
+    return connect_genesys(chosen, token_cache=tokens, limiter=limiter())
 
 
 @cache
@@ -121,6 +130,7 @@ def forget() -> None:
         audit,
         polling,
         outbox,
+        limiter,
         gateway,
         executor,
     ):

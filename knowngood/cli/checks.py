@@ -90,6 +90,32 @@ def _credentials() -> Iterator[Finding]:
     yield Finding("credentials", Level.OK, f"{login} gave OAuth client {client_id} a token")
 
 
+def _rate_limit() -> Iterator[Finding]:
+    settings, standing = parts.settings(), parts.limiter().standing()
+    allowed, cap = standing.allowed, settings.rate_limit
+    if standing.paused:
+        yield Finding(
+            "rate limit",
+            Level.WARN,
+            f"all calls pause for {standing.paused:.0f} s, as Genesys asked for by a 429",
+            "see who else uses the OAuth client, and give knowngood one of its own",
+        )
+    elif allowed is None:
+        yield Finding("rate limit", Level.OK, "Genesys has not told it yet: 300 calls a minute")
+    elif cap is not None and cap > allowed:
+        yield Finding(
+            "rate limit",
+            Level.WARN,
+            f"KNOWNGOOD_RATE_LIMIT={cap}, and Genesys allows {allowed} calls a minute",
+            "leave the setting out: Genesys' own limit is kept to anyway",
+        )
+    else:
+        limit = min(cap or allowed, allowed)
+        kept = limit * settings.rate_reserved_share
+        used = f"{standing.used} of {limit} calls in the last minute"
+        yield Finding("rate limit", Level.OK, f"{used}; {kept:.0f} are kept for rollbacks")
+
+
 def _store() -> Iterator[Finding]:
     url = parts.settings().artifacts_url
     parts.registry().store.check()
@@ -243,6 +269,7 @@ CHECKS: Final[dict[str, Check]] = {
     "journal": Check(_journal, needs=["settings"]),
     "artifact store": Check(_store, needs=["settings"]),
     "credentials": Check(_credentials, needs=["settings"]),
+    "rate limit": Check(_rate_limit, needs=["settings", "journal", "credentials"]),
     "workers": Check(_workers, needs=["settings", "broker", "journal"]),
     "alert channels": Check(_channels, needs=["settings"]),
     "alerts": Check(_alerts, needs=["settings", "journal"]),

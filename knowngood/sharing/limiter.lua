@@ -1,5 +1,5 @@
 -- The rate limit of one OAuth client, each operation atomic. KEYS: the limiter's name.
--- ARGV: operation, JSON of its arguments. `acquire` answers the seconds to wait, '0' for a place.
+-- ARGV: operation, JSON of its arguments. `acquire` answers the seconds to wait, 0 for a place.
 --
 -- `sent` lists when places were taken in the last window, the newest first: in no window are there
 -- more than the limit, wherever Genesys' own window begins. A run that is let in is promised places
@@ -200,7 +200,7 @@ function ops.acquire()
   redis.call('LPUSH', SENT, stamp(now))
   redis.call('EXPIRE', SENT, WINDOW + 1)
   count('api_calls', a.priority)
-  return '0'
+  return 0
 end
 
 -- After a 429 all wait, or those of this priority when another limit than the token's was met.
@@ -208,12 +208,19 @@ function ops.pause()
   local field = a.all and 'paused' or 'paused:' .. a.priority
   set(field, stamp(math.max(number(field), now + a.seconds)))
   count('rate_limited', a.priority .. '|refused')
-  return '0'
+  return 0
+end
+
+-- How the limit stands, for people.
+function ops.look()
+  forget_old()
+  return cjson.encode({allowed = known('allowed'), used = redis.call('LLEN', SENT),
+    paused = math.max(number('paused') - now, 0)})
 end
 
 function ops.learn()
   learn(a.told)
-  return '0'
+  return 0
 end
 
 return ops[op]()

@@ -11,13 +11,13 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import httpx
 import redis
 from redis.exceptions import RedisError
 
-from knowngood.errors import RateLimited
+from knowngood.errors import RateLimited, Unreachable
 from knowngood.genesys.answers import error_body, retry_after
 from knowngood.genesys.purpose import Priority, Purpose
 
@@ -36,6 +36,14 @@ _SHARES: Final[Mapping[Priority, float]] = {
 """Of what is not reserved for rollbacks, the part that each may use."""
 _PACED: Final = frozenset({Priority.POLL})
 """Spread evenly over the minute, so that places come free for rollbacks at any time."""
+
+
+class Standing(NamedTuple):
+    """How the limit stands: calls allowed a minute, used in the last one, seconds of a pause."""
+
+    allowed: int | None
+    used: int
+    paused: float
 
 
 class SharedLimiter:
@@ -106,6 +114,18 @@ class SharedLimiter:
                 all=whole or None,
             )
 
+    def standing(self) -> Standing:
+        """Say how the limit stands.
+
+        Raises:
+            Unreachable: Redis does not answer.
+        """
+        try:
+            told = json.loads(self._call("look", {}))
+        except RedisError as error:
+            raise Unreachable(f"the rate limit is not known: {type(error).__name__}") from error
+        return Standing(told.get("allowed"), told["used"], told["paused"])
+
     def _news(self) -> Mapping[str, Any] | None:
         """Return what answers told of the window since the last call, for the script to judge."""
         told, self._told = self._told, None
@@ -115,14 +135,17 @@ class SharedLimiter:
         if self._clock() < self._deaf_until:
             return 0.0
         given = {name: value for name, value in arguments.items() if value is not None}
-        if self._injected is not None:
-            given["now"] = self._injected()
         try:
-            return float(self._script(keys=[self._name], args=[operation, json.dumps(given)]))
+            return float(self._call(operation, given))
         except RedisError as error:
             self._deaf_until = self._clock() + _DEAF
             log.warning("no rate limit: Redis does not answer: %s", error)
             return 0.0
+
+    def _call(self, operation: str, given: dict[str, Any]) -> Any:
+        if self._injected is not None:
+            given["now"] = self._injected()
+        return self._script(keys=[self._name], args=[operation, json.dumps(given)])
 
 
 def _told(answer: httpx.Response) -> dict[str, int] | None:

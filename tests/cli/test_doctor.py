@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from knowngood.genesys.purpose import Priority, Purpose
+from knowngood.runs.store import connect
+from knowngood.sharing.limiter import SharedLimiter
 from tests.cli.terminal import Done, piped
+from tests.sharing.storm import answer
 from tests.stack import Stack
 
 pytestmark = pytest.mark.slow
@@ -88,6 +92,26 @@ def test_a_disabled_client_and_a_login_host_at_fault_are_told_apart(idle: Stack)
     assert "that the client is enabled" in disabled.stdout
     assert "fail  credentials: the login host answered 503" in at_fault.stdout
     assert "KNOWNGOOD_GENESYS_LOGIN_URL is the org's" in at_fault.stdout
+
+
+def test_it_tells_how_the_rate_limit_stands(idle: Stack) -> None:
+    limiter = SharedLimiter(
+        connect(idle.broker.url), "simulator", idle.sim.base_url, reserved=0.2, cap=400
+    )
+
+    def line(**settings: str) -> str:
+        lines = kg(idle, "doctor", **settings).stdout.splitlines()
+        return next(line for line in lines if "rate limit: " in line)
+
+    assert line().startswith("ok    rate limit: Genesys has not told it yet")
+    poll = Purpose(Priority.POLL)
+    limiter.learn(answer(1, 300, 60), poll)
+    limiter.acquire(poll)
+    assert "ok    rate limit: 1 of 300 calls in the last minute; 60 are kept" in line()
+    assert "ok    rate limit: 1 of 100 calls in the last minute; 20" in line(RATE_LIMIT="100")
+    assert line(RATE_LIMIT="400").startswith("warn  rate limit: KNOWNGOOD_RATE_LIMIT=400")
+    limiter.learn(answer(301, 300, 50, 429), poll)
+    assert line().startswith("warn  rate limit: all calls pause for ")
 
 
 def test_a_whole_installation_passes(stack: Stack) -> None:
