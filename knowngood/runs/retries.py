@@ -117,7 +117,7 @@ def _after_limit(
     since = counters.limited_since or now
     if now - since >= settings.rate_limit_timeout:
         raise GaveUp(
-            f"{error.message}; for {now - since:.0f} s",
+            f"{error.message}; waited for {now - since:.0f} s",
             action=(
                 "give knowngood an OAuth client of its own, or ask Genesys for a higher limit, "
                 f"then run: {_again(run)}"
