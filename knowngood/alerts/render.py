@@ -10,6 +10,7 @@ def title(alert: Alert) -> str:
 
 def body(alert: Alert) -> str:
     """Return the whole message as plain text, which every channel can show."""
+    flow = f"Flow {alert.flow_name} ({alert.flow_id}), run {alert.run_id}"
     lines = [
         alert.what_happened,
         "",
@@ -17,7 +18,7 @@ def body(alert: Alert) -> str:
         "",
         f"Do now: {alert.what_to_do}",
         "",
-        f"Flow {alert.flow_name} ({alert.flow_id}), run {alert.run_id}",
+        flow if alert.flow_id != "-" else f"Concerns {alert.flow_name}",
         f"Raised {alert.raised_at:%Y-%m-%d %H:%M:%S} UTC, alert {alert.alert_id}",
     ]
     if alert.correlation_id:

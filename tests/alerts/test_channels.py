@@ -159,6 +159,14 @@ def test_every_text_of_an_alert_is_in_the_message(receiver: Receiver, text: str)
     assert getattr(alert(), text) in receiver.received[0].json["message"]
 
 
+def test_an_alert_of_no_single_flow_says_what_it_concerns(receiver: Receiver) -> None:
+    told = alert(flow_id="-", run_id="-", flow_name="all flows")
+    channel(f"json://127.0.0.1:{receiver.port}/").send(told)
+    message = receiver.received[0].json["message"]
+    assert "Concerns all flows" in message
+    assert "(-)" not in message
+
+
 @pytest.mark.parametrize(
     ("urgency", "shown"),
     [(Urgency.ACT, "failure"), (Urgency.KNOW, "warning"), (Urgency.OVER, "success")],
