@@ -300,9 +300,8 @@ def lateness(stack: Stack, ids: Sequence[str], row: Row) -> None:
     """Let a whole interval pass and see when each watch was polled in it."""
     watches = WatchStore(stack.client.store.redis)
     interval = row.interval
-    first = utc((time.time() // interval + 1) * interval)
-    second = first + timedelta(seconds=interval)
-    until = second.timestamp() + interval / 2 + 5
+    begins = utc((time.time() // interval + 1) * interval)
+    until = begins.timestamp() + interval - 1
     wait_for(lambda: time.time() > until, timeout=3 * interval)
     late = []
     for start in range(0, len(ids), BATCH):
@@ -310,8 +309,8 @@ def lateness(stack: Stack, ids: Sequence[str], row: Row) -> None:
             share = spread(
                 watch.watch_id, watches=len(ids), per_second=PER_SECOND, interval=interval
             )
-            due = second + timedelta(seconds=share)
-            polls = [p.at for p in watch.polls if p.at >= second]
+            due = begins + timedelta(seconds=share)
+            polls = [p.at for p in watch.polls if p.at >= begins]
             if not polls:
                 raise SystemExit(f"watch {watch.watch_id} was not polled in its interval")
             late.append((polls[0] - due).total_seconds())

@@ -1,6 +1,12 @@
 """`knowngood cancel`."""
 
+from typing import TYPE_CHECKING
+
 from knowngood.cli.options import JsonOption, RunArgument
+
+if TYPE_CHECKING:
+    from knowngood.runs.model import Run
+    from knowngood.runs.store import RunStore
 
 
 def cancel(run: RunArgument, *, as_json: JsonOption = False) -> None:
@@ -20,5 +26,17 @@ def cancel(run: RunArgument, *, as_json: JsonOption = False) -> None:
         print_json(run_document(ended))
     else:
         print(f"run {ended.run_id} is cancelled")
-        if ended.request.requested_by == "settings":
-            print("KNOWNGOOD_STANDING_WATCHES lists its flow: it is put on again until it is not")
+        _tell_what_goes_on(journal, ended)
+
+
+def _tell_what_goes_on(journal: "RunStore", run: "Run") -> None:
+    from knowngood.cli.polls import find_watch  # noqa: PLC0415 - slow to import
+    from knowngood.runs.model import RunKind  # noqa: PLC0415
+
+    if run.kind is not RunKind.WATCH:
+        return
+    if run.request.requested_by == "settings":
+        print("KNOWNGOOD_STANDING_WATCHES lists its flow: it is put on again until it is not")
+    watch = find_watch(journal, run.run_id)
+    if watch and watch.rollback_id:
+        print(f"the rollback that it started goes on: knowngood cancel {watch.rollback_id}")
