@@ -5,7 +5,7 @@ that share a window. What happens seldom (trips, ends) is done watch by watch.
 """
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -111,7 +111,12 @@ class Polling:
             ),
             now.timestamp(),
         )
-        self._settle(judged, baselines, now)
+        calm = [each for each in judged if each.decision is not Decision.TRIP]
+        self._settle(calm, baselines, now)
+        for each in judged:
+            # A trip asks Genesys again, which may be slow: it delays none of the others.
+            if each.decision is Decision.TRIP:
+                self._settle([each], baselines, now)
         self.outages.tell(judged, now)
         for watch, run in restoring:
             self.trips.follow(watch, run, now)
@@ -148,13 +153,15 @@ class Polling:
     def _without_limited(self, due: Sequence[Due], answers: Answers, now: datetime) -> list[Due]:
         """Put those off that our own rate limit held up: it tells nothing about their flows."""
         rest: list[Due] = []
+        limited: defaultdict[float, list[str]] = defaultdict(list)
         for each in due:
             trouble = trouble_of(each, answers)
             if isinstance(trouble, RateLimited) and self._may_wait(each.watch, now):
-                until = now.timestamp() + (trouble.retry_after or 1)
-                self.watches.put_off([each.watch.watch_id], until)
+                limited[trouble.retry_after or 1].append(each.watch.watch_id)
             else:
                 rest.append(each)
+        for seconds, watch_ids in limited.items():
+            self.watches.put_off(watch_ids, now.timestamp() + seconds)
         return rest
 
     def _may_wait(self, watch: Watch, now: datetime) -> bool:
@@ -179,6 +186,8 @@ class Polling:
             found = self._decided(each, baselines[each.moved.flow_id], now)
             if found is not None:
                 decided.append(found)
+        if not decided:
+            return
         watches = self.watches.count()
         moves = []
         for each, _ in decided:
