@@ -69,13 +69,17 @@ def callers() -> None:
         for stack in (limited, alone):
             wait_for(lambda s=stack: reads(s), timeout=120, what="the first call")  # type: ignore[misc]
         time.sleep(windows * WINDOW)
-        for name, stack in (("with the shared limiter", limited), ("each alone", alone)):
+        for name, stack, window in (
+            ("with the shared limiter", limited, WINDOW),
+            # Genesys' own minutes, in which each found the limit by its 429s.
+            ("each alone", alone, 60),
+        ):
             entries = reads(stack)
-            end = entries[0]["time"] + windows * WINDOW
+            end = entries[0]["time"] + windows * window
             measured = [entry for entry in entries if entry["time"] < end]
             passed = sum(1 for entry in measured if entry["status"] == 200)
             refused = sum(1 for entry in measured if entry["status"] == 429)
-            rate = passed / (windows * WINDOW) * 60
+            rate = passed / (windows * window) * 60
             line(name, f"{rate:.0f}", f"{rate / allowed:.1%}", str(refused))
 
 
