@@ -130,6 +130,18 @@ def test_nothing_is_fetched_from_elsewhere_and_the_policy_says_so(
         assert httpx.head(site.url + path).status_code == 200
 
 
+def test_it_works_below_a_path_of_a_proxy(site: Served, page: Page) -> None:
+    below = f"{site.url}/knowngood"
+    # As a proxy does that takes the path away.
+    page.route(
+        f"{below}/**", lambda route: route.continue_(url=route.request.url.replace(below, site.url))
+    )
+    looker = Looker(page, below, ROLLBACK)
+    looker.opens()
+    expect(page.locator("#link")).to_have_text("Live")
+    expect(page.locator("h1")).to_have_text("Runs")
+
+
 def test_only_the_pages_own_files_are_served(site: Served) -> None:
     for path in ("nothing.js", "..%2fpage.py", "%2e%2e/page.py", "../page.py", "."):
         assert httpx.get(f"{site.url}/page/{path}").status_code in {401, 404}, path

@@ -6,7 +6,7 @@ import { heardDate } from "./times.js";
 const PATIENCE = 15_000;
 
 /** An answer that is an error (RFC 9457), or none at all (`status` 0). */
-export class Problem extends Error {
+class Problem extends Error {
   constructor(status, title, detail, retryAfter = null) {
     super(detail || title);
     this.status = status;

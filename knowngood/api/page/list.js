@@ -7,7 +7,7 @@ import { remark, troubleOf } from "./notice.js";
 import { follow } from "./stream.js";
 import { ago, at, serverNow } from "./times.js";
 import { vocabulary } from "./vocabulary.js";
-import { badge, capital, ENDED, FOR_A_PERSON, headline, plain, purpose, standing, title } from "./words.js";
+import { badge, ENDED, FOR_A_PERSON, headline, plain, purpose, standing, title } from "./words.js";
 
 const MOST = 200;
 const GROUPS = {

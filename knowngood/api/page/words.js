@@ -99,7 +99,7 @@ export function headline(run, now) {
 }
 
 /** Begin a text with a capital and end it with a full stop. */
-export function sentence(text) {
+function sentence(text) {
   const told = capital(String(text ?? ""));
   return /[.!?]$|^$/.test(told) ? told : `${told}.`;
 }
