@@ -1,5 +1,6 @@
 """Finds, imports and executes one command; turns every known error into one line."""
 
+import logging
 import os
 import sys
 from difflib import get_close_matches
@@ -92,6 +93,8 @@ def _group() -> TyperGroup:
 
 def run(arguments: list[str]) -> int:
     """Execute a command line; return the exit code. Known errors are one line on stderr."""
+    # What goes wrong is told once, as the answer; Python would print warnings beside it.
+    logging.getLogger("knowngood").addHandler(logging.NullHandler())
     try:
         code = _group().main(arguments or ["--help"], prog_name="knowngood", standalone_mode=False)
         sys.stdout.flush()
