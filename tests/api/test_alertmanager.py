@@ -11,7 +11,7 @@ import pytest
 
 from knowngood.cli.programs import free_port
 from knowngood.runs.model import RunKind
-from tests.api.served import ROLLBACK, serving
+from tests.api.served import ROLLBACK, Served, serving
 from tests.conftest import make_flow
 from tests.stack import ROOT, Stack, wait_for
 
@@ -24,23 +24,30 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def alertmanager(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def api(stack: Stack) -> Iterator[Served]:
+    with serving(stack) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def alertmanager(
+    stack: Stack, api: Served, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     home = tmp_path_factory.mktemp("alertmanager")
     (home / "token").write_text(ROLLBACK + "\n")
     url = f"http://127.0.0.1:{free_port()}"
-    with serving(stack) as api:
-        words = EXAMPLE.read_text().replace("http://api:8080", api.url)
-        words = words.replace("/run/secrets/knowngood_rollback_token", str(home / "token"))
-        # The example's pauses, shortened alike: each alert is told several times.
-        words = words.replace("group_interval: 30s", "group_interval: 1s")
-        words = words.replace("repeat_interval: 5m", "repeat_interval: 1s")
-        (home / "alertmanager.yml").write_text(words)
-        command = [str(PROGRAM), f"--config.file={home}/alertmanager.yml"]
-        command += [f"--storage.path={home}", "--cluster.listen-address="]
-        command += [f"--web.listen-address={url.removeprefix('http://')}"]
-        stack.start("alertmanager", command, settings=None)
-        wait_for(lambda: _is_ready(url), what="Alertmanager")
-        yield url
+    words = EXAMPLE.read_text().replace("http://api:8080", api.url)
+    words = words.replace("/run/secrets/knowngood_rollback_token", str(home / "token"))
+    # The example's pauses, shortened alike: each alert is told several times.
+    words = words.replace("group_interval: 30s", "group_interval: 1s")
+    words = words.replace("repeat_interval: 5m", "repeat_interval: 1s")
+    (home / "alertmanager.yml").write_text(words)
+    command = [str(PROGRAM), f"--config.file={home}/alertmanager.yml"]
+    command += [f"--storage.path={home}", "--cluster.listen-address="]
+    command += [f"--web.listen-address={url.removeprefix('http://')}"]
+    stack.start("alertmanager", command, settings=None)
+    wait_for(lambda: _is_ready(url), what="Alertmanager")
+    yield url
 
 
 def _is_ready(url: str) -> bool:
@@ -60,7 +67,7 @@ def fire(alertmanager: str, **labels: str) -> None:
 
 
 def test_an_alert_of_a_flow_rolls_it_back_once_however_often_it_is_told(
-    stack: Stack, alertmanager: str
+    stack: Stack, api: Served, alertmanager: str
 ) -> None:
     flow = make_flow(stack)
     fire(alertmanager, severity="page")
@@ -73,8 +80,7 @@ def test_an_alert_of_a_flow_rolls_it_back_once_however_often_it_is_told(
     assert run.request.requested_by == "alertmanager"
 
     def told_again() -> bool:
-        log = next(p for p in stack.processes if p.name == "api").log.read_text()
-        return f"repeated {run.run_id}" in log
+        return f"repeated {run.run_id}" in api.process.log.read_text()
 
     wait_for(told_again, what="a second notification")
     assert len(store.search(9, flow_id=flow)) == 1
