@@ -16,7 +16,7 @@ const SHAPES = {
   failed: "✕",
   cancelled: "–",
 };
-const ROLLED_BACK = new Set(["rolled_back", "would_roll_back"]);
+const NOT_PASSED = new Set(["rolled_back", "would_roll_back", "inconclusive"]);
 const AWAITED = {
   lock: "the flow's lock",
   conflict: "the other operation on the flow",
@@ -50,16 +50,19 @@ export function standing(run) {
   return plain(run.state);
 }
 
-/** Return the state whose colour a run is shown in: a watch that rolled back is no plain success. */
+/** Return the state whose colour a run is shown in: a watch that did not pass is no plain success. */
 export function tone(run) {
-  return ROLLED_BACK.has(run.outcome) ? "waiting" : run.state;
+  return NOT_PASSED.has(run.outcome) ? "waiting" : run.state;
 }
 
 /** Say what a run is for, in one line. */
 export function purpose(run) {
   const asked = run.request ?? {};
   if (asked.reason) return asked.reason;
-  if (asked.description) return asked.description;
+  if (run.kind === "snapshot") {
+    const revision = asked.revision && `revision ${asked.revision}`;
+    return [asked.description, revision].filter(Boolean).join(", ");
+  }
   if (run.kind === "watch") {
     const version = asked.version_id ? `version ${asked.version_id}` : "the live version";
     const how = asked.standing ? ", for ever" : asked.dry_run ? ", dry run" : "";
