@@ -76,6 +76,7 @@ class Client:
         requested_by: str | None = None,
         idempotency_key: str | None = None,
         *,
+        from_version_id: str | None = None,
         blame: bool = True,
     ) -> Accepted:
         """Roll a flow back. A rollback of the flow that is under way is joined.
@@ -93,6 +94,7 @@ class Client:
             target_version_id=target_version_id,
             requested_by=requested_by,
             idempotency_key=idempotency_key,
+            from_version_id=from_version_id,
             blame=blame,
         )
 

@@ -32,7 +32,7 @@ def api(stack: Stack) -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def alertmanager(
     stack: Stack, api: Served, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
+) -> str:
     home = tmp_path_factory.mktemp("alertmanager")
     (home / "token").write_text(ROLLBACK + "\n")
     url = f"http://127.0.0.1:{free_port()}"
@@ -47,7 +47,7 @@ def alertmanager(
     command += [f"--web.listen-address={url.removeprefix('http://')}"]
     stack.start("alertmanager", command, settings=None)
     wait_for(lambda: _is_ready(url), what="Alertmanager")
-    yield url
+    return url
 
 
 def _is_ready(url: str) -> bool:
