@@ -18,7 +18,7 @@ expect.set_options(timeout=15_000)
 @pytest.fixture(scope="package")
 def installation() -> Iterator[Stack]:
     """A stack whose rollbacks wait 30 s for a lock, so that there is time to look."""
-    with Stack(LOCK_RETRY_DELAY="30", HEALTH_HISTORY_DAYS="0") as stack:
+    with Stack(LOCK_RETRY_DELAY="30", HEALTH_HISTORY_DAYS="0", HEALTH_MIN_CALLS="20") as stack:
         yield stack.running()
 
 

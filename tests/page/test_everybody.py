@@ -26,7 +26,7 @@ def runs(installation: Stack) -> dict[str, Run]:
     calling = make_flow(
         installation, name=LONG, versions=[{"age_seconds": 7_200}], calls_per_minute=3_000
     )
-    watch = installation.client.watch(calling, interval=1.0, bake_time=2.0).run_id
+    watch = installation.client.watch(calling, interval=1.0, bake_time=4.0).run_id
     return {
         "watch": installation.ended(watch),
         "done": installation.rollback(make_flow(installation, name="Support IVR")),
@@ -109,7 +109,7 @@ def test_a_name_that_is_markup_stays_a_name(installation: Stack, looker: Looker)
     flow = make_flow(
         installation, name=HOSTILE, versions=[{"age_seconds": 7_200}], calls_per_minute=3_000
     )
-    watch = installation.ended(installation.client.watch(flow, interval=1.0, bake_time=2.0).run_id)
+    watch = installation.ended(installation.client.watch(flow, interval=1.0, bake_time=4.0).run_id)
     snapshot = installation.snapshot(flow, description=HOSTILE)
     looker.opens()
     expect(looker.row(snapshot.run_id).locator("a")).to_have_text(HOSTILE)
