@@ -30,9 +30,7 @@ def api(stack: Stack) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="module")
-def alertmanager(
-    stack: Stack, api: Served, tmp_path_factory: pytest.TempPathFactory
-) -> str:
+def alertmanager(stack: Stack, api: Served, tmp_path_factory: pytest.TempPathFactory) -> str:
     home = tmp_path_factory.mktemp("alertmanager")
     (home / "token").write_text(ROLLBACK + "\n")
     url = f"http://127.0.0.1:{free_port()}"
