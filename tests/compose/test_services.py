@@ -115,7 +115,7 @@ def test_flower_s_user_may_neither_start_a_task_nor_read_the_journal(engine: Eng
 def test_no_process_of_ours_was_ever_refused_by_redis(engine: Engine) -> None:
     redis(engine, "observer", "ACL", "LOG", "RESET")
     knowngood(engine, "runs")
-    knowngood(engine, "watch", FLOW, "--interval", "1", "--bake-time", "4", "--wait")
+    knowngood(engine, "watch", FLOW, "--interval", "5", "--bake-time", "15", "--wait")
     for name in ("worker-rest", "flower"):
         engine.kill(name)
         engine.start(name)

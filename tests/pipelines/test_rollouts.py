@@ -29,7 +29,7 @@ def stack() -> Iterator[Stack]:
 @pytest.fixture
 def flow(stack: Stack) -> str:
     healthy = [{"age_seconds": 7_200}, {"age_seconds": 3_600}]
-    return make_flow(stack, versions=healthy, calls_per_minute=3_000)
+    return make_flow(stack, versions=healthy, calls_per_minute=12_000)
 
 
 @pytest.fixture
