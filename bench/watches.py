@@ -260,7 +260,7 @@ def drained(
 ) -> tuple[float, float]:
     """Wait until all watches were polled, with rollbacks in the middle; the end and the begin."""
     watches = WatchStore(redis)
-    began = wait_for(lambda: taken(redis) and time.time(), what="the first batch")
+    began = wait_for(lambda: taken(redis) and time.time(), timeout=60, what="the first batch")
     told = delays(stack, spare) if number >= 1_000 else []
     wait_for(lambda: not redis.zcount(DUE, "-inf", time.time()) and not taken(redis), timeout=600)
     ended = time.time()
