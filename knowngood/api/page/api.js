@@ -52,5 +52,10 @@ export async function problemOf(answer) {
     // A proxy in between answered with something of its own: the status tells enough.
   }
   const retryAfter = Number(answer.headers.get("Retry-After")) || null;
-  return new Problem(answer.status, String(said.title ?? answer.statusText), String(said.detail ?? ""), retryAfter);
+  return new Problem(
+    answer.status,
+    String(said.title ?? answer.statusText),
+    String(said.detail ?? ""),
+    retryAfter,
+  );
 }

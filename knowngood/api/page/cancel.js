@@ -9,13 +9,21 @@ import { ENDED, title } from "./words.js";
 export function cancelButton(run, role) {
   if (ENDED.has(run.state)) return null;
   if (pastReturn(run)) {
-    return el("p", { class: "muted" }, "It is changing the flow and goes on to its end, so that the flow is not left half-way.");
+    return el(
+      "p",
+      { class: "muted" },
+      "It is changing the flow and goes on to its end, so that the flow is not left half-way.",
+    );
   }
   if (!mayCancel(run, role)) {
     const needed = run.kind === "rollback" ? "a rollback token" : "a deploy or rollback token";
     return el("p", { class: "muted" }, `To cancel this ${run.kind}, sign in with ${needed}.`);
   }
-  return el("button", { type: "button", class: "danger", "data-cancel": run.run_id }, `Cancel this ${run.kind}`);
+  return el(
+    "button",
+    { type: "button", class: "danger", "data-cancel": run.run_id },
+    `Cancel this ${run.kind}`,
+  );
 }
 
 // As the API has it: whoever may start a run may end it.

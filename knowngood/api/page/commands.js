@@ -3,9 +3,12 @@
 import { el } from "./dom.js";
 
 // Each form that knowngood's own advice takes: a word, then ids, versions, options, quoted reasons.
-const COMMAND = /knowngood [a-z][a-z-]*(?: (?:--[a-z-]+|'[^'\n]*'|VERSION|(?=[\w.-]*\d)[0-9A-Za-z](?:[\w.-]*[\w-])?)(?=[\s,;:.`)]|$))*/g;
+const COMMAND =
+  /knowngood [a-z][a-z-]*(?: (?:--[a-z-]+|'[^'\n]*'|VERSION|(?=[\w.-]*\d)[0-9A-Za-z](?:[\w.-]*[\w-])?)(?=[\s,;:.`)]|$))*/g;
 const SUBCOMMANDS = new Set(
-  "snapshot watch rollback cancel status runs versions snapshots watches explain doctor alert-test".split(" "),
+  "snapshot watch rollback cancel status runs versions snapshots watches explain doctor alert-test".split(
+    " ",
+  ),
 );
 const ALONE = new Set(["doctor", "alert-test", "runs", "watches"]);
 
@@ -27,7 +30,16 @@ export function copyable(command, label = "Copy") {
     "div",
     { class: "command", "data-key": `command ${command}` },
     el("code", {}, command),
-    el("button", { type: "button", class: "quiet", "data-copy": command, "aria-label": `${label}: ${command}` }, label),
+    el(
+      "button",
+      {
+        type: "button",
+        class: "quiet",
+        "data-copy": command,
+        "aria-label": `${label}: ${command}`,
+      },
+      label,
+    ),
   );
 }
 

@@ -29,7 +29,14 @@ export function healthOf(story, { now, width, live }) {
     el("h2", { id: "health-title" }, "Health"),
     judgedBy(watch),
     watch.held && el("p", { class: "notice warn" }, `Not rolled back: ${watch.held}.`),
-    polls.length === 0 && el("p", { class: "muted" }, `No poll yet; the first one is due at `, moment(watch.due, now), "."),
+    polls.length === 0 &&
+      el(
+        "p",
+        { class: "muted" },
+        `No poll yet; the first one is due at `,
+        moment(watch.due, now),
+        ".",
+      ),
     kpis.length > 0 && [
       markList(marks, now),
       el(
@@ -52,7 +59,13 @@ function judgedBy(watch) {
     "fewest calls": `${limits.min_calls} in a window`,
     ends: watch.bake_until ? moment(watch.bake_until) : "never: a standing watch",
   };
-  return el("dl", { class: "facts" }, Object.entries(rows).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+  return el(
+    "dl",
+    { class: "facts" },
+    Object.entries(rows).map(([name, value]) =>
+      el("div", {}, el("dt", {}, name), el("dd", {}, value)),
+    ),
+  );
 }
 
 function kpisOf(polls, watch) {
@@ -60,7 +73,8 @@ function kpisOf(polls, watch) {
   const broken = new Set();
   for (const poll of polls) {
     for (const finding of poll.judgement.findings) {
-      if (valueOf(poll, finding.kpi) !== null && limitOf(poll, finding.kpi, watch) !== null) seen.add(finding.kpi);
+      if (valueOf(poll, finding.kpi) !== null && limitOf(poll, finding.kpi, watch) !== null)
+        seen.add(finding.kpi);
       if (finding.verdict === "breach") broken.add(finding.kpi);
     }
   }
@@ -92,10 +106,33 @@ function timeOf(poll) {
 function marksOf({ watch, rollbacks }) {
   const trips = watch.polls.filter((poll) => poll.decision === "trip");
   return [
-    { at: at(watch.started), letter: "D", kind: "deployed", text: `version ${watch.version_id ?? "?"} deployed, the watch begins` },
-    ...trips.map((poll) => ({ at: at(poll.at), letter: "B", kind: "breached", text: `breach ${poll.breaches} in a row: the watch trips` })),
-    ...rollbacks.map((run) => ({ at: at(run.created), letter: "R", kind: "rolled", text: "the rollback begins", run: run.run_id })),
-    ...rollbacks.filter((run) => run.restored_at).map((run) => ({ at: at(run.restored_at), letter: "✓", kind: "restored", text: `version ${run.target_version} is live again` })),
+    {
+      at: at(watch.started),
+      letter: "D",
+      kind: "deployed",
+      text: `version ${watch.version_id ?? "?"} deployed, the watch begins`,
+    },
+    ...trips.map((poll) => ({
+      at: at(poll.at),
+      letter: "B",
+      kind: "breached",
+      text: `breach ${poll.breaches} in a row: the watch trips`,
+    })),
+    ...rollbacks.map((run) => ({
+      at: at(run.created),
+      letter: "R",
+      kind: "rolled",
+      text: "the rollback begins",
+      run: run.run_id,
+    })),
+    ...rollbacks
+      .filter((run) => run.restored_at)
+      .map((run) => ({
+        at: at(run.restored_at),
+        letter: "✓",
+        kind: "restored",
+        text: `version ${run.target_version} is live again`,
+      })),
   ].toSorted((a, b) => a.at - b.at);
 }
 
@@ -122,7 +159,10 @@ function extent({ watch, after }, marks, now) {
   const starts = polls.map((poll) => at(poll.measurement?.window.start)).filter(Boolean);
   // A standing watch began long before the polls that it still remembers.
   const first = starts.length ? Math.min(...starts) : at(watch.started);
-  const start = first - at(watch.started) > 2 * (timeOf(polls.at(-1) ?? { at: watch.due }) - first) ? first : Math.min(first, at(watch.started));
+  const start =
+    first - at(watch.started) > 2 * (timeOf(polls.at(-1) ?? { at: watch.due }) - first)
+      ? first
+      : Math.min(first, at(watch.started));
   const ends = [...polls.map(timeOf), ...marks.map((mark) => mark.at), now ?? 0];
   const end = Math.max(...ends, start + 1_000);
   return { start, end: end + (end - start) * 0.02 };
@@ -144,12 +184,20 @@ function figure(kpi, { watch, after }, marks, reach, width) {
   const breaches = points.filter((point) => point.verdict === "breach").length;
   const name = kpiName(kpi);
   const last = points.at(-1);
-  const bound = limits.length ? `${isFloor(kpi) ? "At least" : "At most"} ${shown(kpi, limits.at(-1).value)} is healthy.` : "";
+  const bound = limits.length
+    ? `${isFloor(kpi) ? "At least" : "At most"} ${shown(kpi, limits.at(-1).value)} is healthy.`
+    : "";
   const description = `${points.length} windows, ${breaches} of them a breach; the last one ${shown(kpi, last.value)}. ${bound} The table below holds every value.`;
   return el(
     "figure",
     { "data-key": kpi },
-    el("figcaption", {}, el("strong", {}, name), " ", el("span", { class: "muted" }, `last ${shown(kpi, last.value)}`)),
+    el(
+      "figcaption",
+      {},
+      el("strong", {}, name),
+      " ",
+      el("span", { class: "muted" }, `last ${shown(kpi, last.value)}`),
+    ),
     plot({
       id: `plot-${kpi}`,
       title: `${name} of ${watch.flow_name}`,
@@ -167,7 +215,9 @@ function figure(kpi, { watch, after }, marks, reach, width) {
 
 // Limits that stay the same join; a relative policy's differ from window to window.
 function limitsOf(kpi, watch, after, reach) {
-  const polls = [watch, after].filter(Boolean).flatMap((each) => each.polls.map((poll) => ({ poll, limit: limitOf(poll, kpi, each) })));
+  const polls = [watch, after]
+    .filter(Boolean)
+    .flatMap((each) => each.polls.map((poll) => ({ poll, limit: limitOf(poll, kpi, each) })));
   const spans = [];
   let from = reach.start;
   for (const { poll, limit } of polls) {
@@ -184,11 +234,26 @@ function limitsOf(kpi, watch, after, reach) {
 }
 
 function table(polls, kpis, watch, now) {
-  const headers = ["Poll", "Time", "Calls", ...kpis.map(kpiName), "Verdict", "In a row", "Decision", "Why"];
+  const headers = [
+    "Poll",
+    "Time",
+    "Calls",
+    ...kpis.map(kpiName),
+    "Verdict",
+    "In a row",
+    "Decision",
+    "Why",
+  ];
   return el(
     "details",
     {},
-    el("summary", {}, watch.number > watch.polls.length ? `The last ${polls.length} polls as a table` : `The ${polls.length} polls as a table`),
+    el(
+      "summary",
+      {},
+      watch.number > watch.polls.length
+        ? `The last ${polls.length} polls as a table`
+        : `The ${polls.length} polls as a table`,
+    ),
     el(
       "div",
       { class: "scroll", role: "region", tabindex: 0, "aria-label": "Polls" },
@@ -196,8 +261,20 @@ function table(polls, kpis, watch, now) {
         "table",
         { class: "polls" },
         el("caption", { class: "unseen" }, `Polls of ${watch.flow_name}`),
-        el("thead", {}, el("tr", {}, headers.map((header) => el("th", { scope: "col" }, header)))),
-        el("tbody", {}, polls.map((poll) => row(poll, kpis, watch, now))),
+        el(
+          "thead",
+          {},
+          el(
+            "tr",
+            {},
+            headers.map((header) => el("th", { scope: "col" }, header)),
+          ),
+        ),
+        el(
+          "tbody",
+          {},
+          polls.map((poll) => row(poll, kpis, watch, now)),
+        ),
       ),
     ),
   );
@@ -212,7 +289,12 @@ function row(poll, kpis, watch, now) {
     el("td", {}, poll.measurement?.volume ?? "–"),
     kpis.map((kpi) => {
       const broken = findingOf(poll, kpi)?.verdict === "breach";
-      return el("td", { class: broken && "broken" }, shown(kpi, valueOf(poll, kpi)), broken && " !");
+      return el(
+        "td",
+        { class: broken && "broken" },
+        shown(kpi, valueOf(poll, kpi)),
+        broken && " !",
+      );
     }),
     el("td", {}, plain(poll.judgement.verdict)),
     el("td", {}, poll.breaches || "–"),

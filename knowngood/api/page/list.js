@@ -40,7 +40,11 @@ export class RunList {
   constructor(frame, root, filters) {
     this.#frame = frame;
     this.#root = root;
-    this.#filters = { state: filters.get("state") ?? "", kind: filters.get("kind") ?? "", flow: filters.get("flow") ?? "" };
+    this.#filters = {
+      state: filters.get("state") ?? "",
+      kind: filters.get("kind") ?? "",
+      flow: filters.get("flow") ?? "",
+    };
   }
 
   start() {
@@ -126,7 +130,9 @@ export class RunList {
   // From a run back to its row, for whoever goes by keyboard.
   #arrive() {
     if (!this.#frame.came) return;
-    const row = [...this.#results.querySelectorAll("tbody tr")].find((each) => each.dataset.key === this.#frame.lastRun);
+    const row = [...this.#results.querySelectorAll("tbody tr")].find(
+      (each) => each.dataset.key === this.#frame.lastRun,
+    );
     (row?.querySelector("a") ?? this.#root.querySelector("h1")).focus();
   }
 
@@ -151,18 +157,30 @@ export class RunList {
     return (
       (!states || states.includes(run.state)) &&
       (!kind || run.kind === kind) &&
-      (!sought || run.flow_name.toLowerCase().includes(sought) || run.flow_id.includes(sought) || run.run_id.startsWith(sought))
+      (!sought ||
+        run.flow_name.toLowerCase().includes(sought) ||
+        run.flow_id.includes(sought) ||
+        run.run_id.startsWith(sought))
     );
   }
 
   #draw() {
     const now = serverNow();
-    const runs = [...this.#runs.values()].filter((run) => this.#matches(run)).toSorted((a, b) => at(b.created) - at(a.created)).slice(0, MOST);
+    const runs = [...this.#runs.values()]
+      .filter((run) => this.#matches(run))
+      .toSorted((a, b) => at(b.created) - at(a.created))
+      .slice(0, MOST);
     const full = this.#runs.size >= MOST;
     show(
       this.#results,
-      this.#trouble && this.#loaded && el("p", { class: "notice warn" }, `Not up to date: ${this.#trouble.message}`),
-      el("p", { class: "count muted", role: "status" }, this.#loaded ? this.#count(runs, full) : this.#trouble ? "" : "Loading…"),
+      this.#trouble &&
+        this.#loaded &&
+        el("p", { class: "notice warn" }, `Not up to date: ${this.#trouble.message}`),
+      el(
+        "p",
+        { class: "count muted", role: "status" },
+        this.#loaded ? this.#count(runs, full) : this.#trouble ? "" : "Loading…",
+      ),
       !this.#loaded && this.#trouble && troubleOf(this.#trouble, remark),
       this.#loaded && (runs.length ? table(runs, now) : this.#nothing()),
     );
@@ -172,7 +190,9 @@ export class RunList {
     const number = `${runs.length} ${runs.length === 1 ? "run" : "runs"}`;
     const people = runs.filter((run) => FOR_A_PERSON.has(run.state)).length;
     const told = people ? `${number}, ${people} for a person` : number;
-    return full ? `${told}; the newest ${MOST} are looked through, a filter by state or kind reaches further back` : told;
+    return full
+      ? `${told}; the newest ${MOST} are looked through, a filter by state or kind reaches further back`
+      : told;
   }
 
   #nothing() {
@@ -180,13 +200,30 @@ export class RunList {
     if (state || kind || flow) {
       return remark("No run matches", el("p", {}, el("a", { href: "#/" }, "Show all runs")));
     }
-    return remark("No run yet", "A run is one rollback, one snapshot or one watch. Start the first, where knowngood is installed:", el("pre", {}, "knowngood snapshot FLOW\nknowngood watch FLOW\nknowngood rollback FLOW --reason \"…\""));
+    return remark(
+      "No run yet",
+      "A run is one rollback, one snapshot or one watch. Start the first, where knowngood is installed:",
+      el(
+        "pre",
+        {},
+        'knowngood snapshot FLOW\nknowngood watch FLOW\nknowngood rollback FLOW --reason "…"',
+      ),
+    );
   }
 
   #form() {
     const { states, kinds } = vocabulary();
     const choice = (name, label, options) =>
-      el("label", {}, el("span", {}, label), el("select", { name }, options.map(([value, text]) => el("option", { value }, text))));
+      el(
+        "label",
+        {},
+        el("span", {}, label),
+        el(
+          "select",
+          { name },
+          options.map(([value, text]) => el("option", { value }, text)),
+        ),
+      );
     const form = el(
       "form",
       { class: "filters", role: "search", "aria-label": "Filter the runs" },
@@ -197,7 +234,18 @@ export class RunList {
         ...states.map((state) => [state, plain(state)]),
       ]),
       choice("kind", "Kind", [["", "all"], ...kinds.map((kind) => [kind, kind])]),
-      el("label", { class: "grow" }, el("span", {}, "Flow"), el("input", { name: "flow", type: "search", placeholder: "name or id", autocomplete: "off", spellcheck: "false" })),
+      el(
+        "label",
+        { class: "grow" },
+        el("span", {}, "Flow"),
+        el("input", {
+          name: "flow",
+          type: "search",
+          placeholder: "name or id",
+          autocomplete: "off",
+          spellcheck: "false",
+        }),
+      ),
     );
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("input", () => this.#chosen());
@@ -205,12 +253,14 @@ export class RunList {
   }
 
   #setFields() {
-    for (const [name, value] of Object.entries(this.#filters)) this.#filterForm.elements[name].value = value;
+    for (const [name, value] of Object.entries(this.#filters))
+      this.#filterForm.elements[name].value = value;
   }
 
   #chosen() {
     const former = this.#query().toString();
-    for (const name of Object.keys(this.#filters)) this.#filters[name] = this.#filterForm.elements[name].value;
+    for (const name of Object.keys(this.#filters))
+      this.#filters[name] = this.#filterForm.elements[name].value;
     const given = Object.entries(this.#filters).filter(([, value]) => value);
     this.#frame.list = given.length ? `#/?${new URLSearchParams(given)}` : "#/";
     history.replaceState(null, "", this.#frame.list);
@@ -227,9 +277,19 @@ function table(runs, now) {
     el(
       "thead",
       { role: "rowgroup" },
-      el("tr", { role: "row" }, ["State", "Flow", "Kind", "What for", "Where it stands", "Asked"].map((header) => el("th", { scope: "col", role: "columnheader" }, header))),
+      el(
+        "tr",
+        { role: "row" },
+        ["State", "Flow", "Kind", "What for", "Where it stands", "Asked"].map((header) =>
+          el("th", { scope: "col", role: "columnheader" }, header),
+        ),
+      ),
     ),
-    el("tbody", { role: "rowgroup" }, runs.map((run) => row(run, now))),
+    el(
+      "tbody",
+      { role: "rowgroup" },
+      runs.map((run) => row(run, now)),
+    ),
   );
 }
 
@@ -240,7 +300,11 @@ function row(run, now) {
     "tr",
     { role: "row", "data-key": run.run_id, "data-state": run.state },
     cell("state", badge(run)),
-    el("th", { role: "rowheader", scope: "row", class: "flow" }, el("a", { href: `#/runs/${encodeURIComponent(run.run_id)}` }, run.flow_name)),
+    el(
+      "th",
+      { role: "rowheader", scope: "row", class: "flow" },
+      el("a", { href: `#/runs/${encodeURIComponent(run.run_id)}` }, run.flow_name),
+    ),
     cell("kind", run.kind),
     cell("purpose", purpose(run)),
     cell("stands", briefly(run, now)),
@@ -249,7 +313,8 @@ function row(run, now) {
 }
 
 function briefly(run, now) {
-  if (run.kind === "watch" && !ENDED.has(run.state)) return run.state === "running" ? "watches" : "";
+  if (run.kind === "watch" && !ENDED.has(run.state))
+    return run.state === "running" ? "watches" : "";
   return headline({ ...run, steps: vocabulary().steps[run.kind] ?? [] }, now);
 }
 

@@ -118,7 +118,8 @@ addEventListener("hashchange", () => {
 });
 addEventListener("keydown", (event) => {
   const free = !event.defaultPrevented && !document.querySelector("dialog[open]");
-  if (event.key === "Escape" && free && location.hash.startsWith("#/runs/")) location.hash = frame.list;
+  if (event.key === "Escape" && free && location.hash.startsWith("#/runs/"))
+    location.hash = frame.list;
 });
 copyOnPress(main, say);
 

@@ -22,13 +22,24 @@ export function troubleOf(problem, as = notice) {
   const all = el("p", {}, el("a", { href: "#/" }, "All runs"));
   switch (problem.status) {
     case 0:
-      return as("The API does not answer", "This page tries again by itself. If it stays like this, see that `knowngood api` runs, and that this device reaches it.");
+      return as(
+        "The API does not answer",
+        "This page tries again by itself. If it stays like this, see that `knowngood api` runs, and that this device reaches it.",
+      );
     case 404:
-      return as("There is no such run", "The id in the address is wrong, or the run is older than what the journal keeps; the artifact store has its record.", all);
+      return as(
+        "There is no such run",
+        "The id in the address is wrong, or the run is older than what the journal keeps; the artifact store has its record.",
+        all,
+      );
     case 403:
       return as("This token may not see that", problem.message, all);
     case 503:
-      return as("A part of knowngood does not answer", problem.message, "This page tries again by itself; `knowngood doctor` tells more.");
+      return as(
+        "A part of knowngood does not answer",
+        problem.message,
+        "This page tries again by itself; `knowngood doctor` tells more.",
+      );
     default:
       return as(`The API answered ${problem.status}: ${problem.title}`, problem.message, all);
   }

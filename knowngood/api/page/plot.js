@@ -14,9 +14,24 @@ const BADGE = 20;
  * `series`: lists of {at, value, verdict, text}; `limits`: list of {from, to, value}; `marks`: list
  * of {at, letter, kind}; `span`: {start, end}; times in ms. `show` writes a value in its unit.
  */
-export function plot({ id, title, description, width, span, series, limits, isFloor, marks, show }) {
+export function plot({
+  id,
+  title,
+  description,
+  width,
+  span,
+  series,
+  limits,
+  isFloor,
+  marks,
+  show,
+}) {
   const points = series.flat();
-  const highest = Math.max(...points.map((point) => point.value), ...limits.map((limit) => limit.value), 0);
+  const highest = Math.max(
+    ...points.map((point) => point.value),
+    ...limits.map((limit) => limit.value),
+    0,
+  );
   const ticks = valueTicks(highest * 1.08);
   const x = linear(span.start, span.end, EDGE.left, width - EDGE.right);
   const y = linear(0, ticks.at(-1), HEIGHT - EDGE.bottom, EDGE.top);
@@ -34,7 +49,15 @@ export function plot({ id, title, description, width, span, series, limits, isFl
     svg("desc", { id: `${id}-desc` }, description),
     grid(frame),
     limits.map((limit) => beyond(limit, isFloor, frame)),
-    marks.map((mark) => svg("line", { class: `mark ${mark.kind}`, x1: x(mark.at), x2: x(mark.at), y1: EDGE.top - 8, y2: HEIGHT - EDGE.bottom })),
+    marks.map((mark) =>
+      svg("line", {
+        class: `mark ${mark.kind}`,
+        x1: x(mark.at),
+        x2: x(mark.at),
+        y1: EDGE.top - 8,
+        y2: HEIGHT - EDGE.bottom,
+      }),
+    ),
     series.map((list, index) => curve(list, index, frame)),
     limits.length > 0 && label(limits[0], isFloor, frame),
     badges(marks, frame),
@@ -64,7 +87,12 @@ function beyond(limit, isFloor, { x, y, ticks }) {
   return svg(
     "g",
     { class: "limit" },
-    svg("rect", { x: left, y: top, width: Math.max(right - left, 0), height: Math.max(bottom - top, 0) }),
+    svg("rect", {
+      x: left,
+      y: top,
+      width: Math.max(right - left, 0),
+      height: Math.max(bottom - top, 0),
+    }),
     svg("line", { x1: left, x2: right, y1: line, y2: line }),
   );
 }
@@ -74,11 +102,17 @@ function label(limit, isFloor, { x, y, show }) {
   const height = y(limit.value);
   const under = isFloor || height < EDGE.top + 14;
   const text = `${isFloor ? "at least" : "at most"} ${show(limit.value)}`;
-  return svg("text", { class: "limit-label", x: x(limit.from) + 6, y: under ? height + 14 : height - 6 }, text);
+  return svg(
+    "text",
+    { class: "limit-label", x: x(limit.from) + 6, y: under ? height + 14 : height - 6 },
+    text,
+  );
 }
 
 function curve(list, index, { x, y }) {
-  const path = list.map((point) => `${x(point.at).toFixed(1)},${y(point.value).toFixed(1)}`).join(" ");
+  const path = list
+    .map((point) => `${x(point.at).toFixed(1)},${y(point.value).toFixed(1)}`)
+    .join(" ");
   return svg(
     "g",
     { class: `curve nr${index}` },

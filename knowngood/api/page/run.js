@@ -11,7 +11,17 @@ import { stepsOf } from "./steps.js";
 import { readStory } from "./story.js";
 import { follow } from "./stream.js";
 import { moment, serverNow, span } from "./times.js";
-import { badge, capital, ENDED, FOR_A_PERSON, headline, purpose, standing, title, tone } from "./words.js";
+import {
+  badge,
+  capital,
+  ENDED,
+  FOR_A_PERSON,
+  headline,
+  purpose,
+  standing,
+  title,
+  tone,
+} from "./words.js";
 
 const GATHER = 150;
 const TICK = 1_000;
@@ -93,10 +103,14 @@ export class RunPage {
       const run = await ask(`v1/runs/${encodeURIComponent(this.#id)}`, { signal });
       this.#run = run;
       this.#trouble = null;
-      if (former && former.state !== run.state) this.#frame.say(`${title(run)}: ${standing(run)}. ${headline(run, serverNow())}`);
+      if (former && former.state !== run.state)
+        this.#frame.say(`${title(run)}: ${standing(run)}. ${headline(run, serverNow())}`);
       this.#draw();
       if (!former && this.#frame.came) this.#root.querySelector("h1").focus();
-      const { runs } = await ask(`v1/runs?${new URLSearchParams({ flow: run.flow_id, limit: 50 })}`, { signal });
+      const { runs } = await ask(
+        `v1/runs?${new URLSearchParams({ flow: run.flow_id, limit: 50 })}`,
+        { signal },
+      );
       this.#others = runs.filter((each) => each.run_id !== run.run_id);
       this.#story = await readStory(run, runs, signal);
     } catch (problem) {
@@ -131,7 +145,11 @@ export class RunPage {
     const run = this.#run;
     const back = el("p", { class: "back" }, el("a", { href: this.#frame.list }, "← Runs"));
     if (!run) {
-      show(this.#root, back, this.#trouble ? troubleOf(this.#trouble) : el("p", { class: "muted" }, "Loading…"));
+      show(
+        this.#root,
+        back,
+        this.#trouble ? troubleOf(this.#trouble) : el("p", { class: "muted" }, "Loading…"),
+      );
       return;
     }
     document.title = `${standing(run)} · ${title(run)} · knowngood`;
@@ -139,10 +157,12 @@ export class RunPage {
     show(
       this.#root,
       back,
-      this.#trouble && el("p", { class: "notice warn" }, `Not up to date: ${this.#trouble.message}`),
+      this.#trouble &&
+        el("p", { class: "notice warn" }, `Not up to date: ${this.#trouble.message}`),
       head(run, now),
       toDo(run),
-      FOR_A_PERSON.has(run.state) && el("section", { class: "card", "aria-label": "What was asked" }, facts(run, now)),
+      FOR_A_PERSON.has(run.state) &&
+        el("section", { class: "card", "aria-label": "What was asked" }, facts(run, now)),
       this.#refusal && el("p", { class: "notice warn", role: "alert" }, this.#refusal),
       showsSteps(run) && stepsOf(run, now),
       this.#story && healthOf(this.#story, { now, width, live: !ENDED.has(run.state) }),
@@ -160,8 +180,24 @@ export class RunPage {
       el(
         "details",
         {},
-        el("summary", {}, el("h2", { id: "journal-title" }, "Journal"), el("span", { class: "muted" }, ` ${this.#journal.length} entries`)),
-        el("ol", { class: "journal" }, this.#journal.map((line) => el("li", { "data-key": line.entry_id }, moment(line.at, now), el("span", {}, line.text)))),
+        el(
+          "summary",
+          {},
+          el("h2", { id: "journal-title" }, "Journal"),
+          el("span", { class: "muted" }, ` ${this.#journal.length} entries`),
+        ),
+        el(
+          "ol",
+          { class: "journal" },
+          this.#journal.map((line) =>
+            el(
+              "li",
+              { "data-key": line.entry_id },
+              moment(line.at, now),
+              el("span", {}, line.text),
+            ),
+          ),
+        ),
       ),
     );
   }
@@ -175,9 +211,25 @@ export class RunPage {
       el(
         "ul",
         { class: "others" },
-        this.#others.slice(0, 8).map((run) =>
-          el("li", { "data-key": run.run_id }, badge(run), " ", el("a", { href: `#/runs/${run.run_id}` }, run.kind), " ", el("span", { class: "muted" }, moment(run.created, now), " ", related(run, this.#run, this.#story))),
-        ),
+        this.#others
+          .slice(0, 8)
+          .map((run) =>
+            el(
+              "li",
+              { "data-key": run.run_id },
+              badge(run),
+              " ",
+              el("a", { href: `#/runs/${run.run_id}` }, run.kind),
+              " ",
+              el(
+                "span",
+                { class: "muted" },
+                moment(run.created, now),
+                " ",
+                related(run, this.#run, this.#story),
+              ),
+            ),
+          ),
       ),
     );
   }
@@ -188,7 +240,13 @@ function head(run, now) {
     "section",
     { class: "card head", "data-state": tone(run) },
     el("h1", { tabindex: -1 }, title(run)),
-    el("p", { class: "state-line" }, badge(run), " ", el("span", { class: "headline" }, headline(run, now))),
+    el(
+      "p",
+      { class: "state-line" },
+      badge(run),
+      " ",
+      el("span", { class: "headline" }, headline(run, now)),
+    ),
     !FOR_A_PERSON.has(run.state) && facts(run, now),
   );
 }
@@ -202,16 +260,38 @@ function facts(run, now) {
     "what for": purpose(run),
     "asked by": asked.requested_by,
     asked: moment(run.created, now),
-    ended: run.ended && [moment(run.ended, now), ` after ${span((Date.parse(run.ended) - Date.parse(run.created)) / 1000)}`],
+    ended: run.ended && [
+      moment(run.ended, now),
+      ` after ${span((Date.parse(run.ended) - Date.parse(run.created)) / 1000)}`,
+    ],
     from: run.kind === "rollback" && run.from_version && `version ${run.from_version}`,
     to: run.kind === "rollback" && run.target_version && `version ${run.target_version}`,
     waited: run.lock_wait > 0 && `${span(run.lock_wait)} for the flow's lock`,
-    "worker lost": run.takeovers > 0 && `${run.takeovers} ${run.takeovers === 1 ? "time" : "times"}; another took the run up`,
-    watch: watchId && el("a", { href: `#/runs/${encodeURIComponent(watchId)}` }, "the watch that tripped"),
-    rollback: run.watch?.rollback_id && el("a", { href: `#/runs/${encodeURIComponent(run.watch.rollback_id)}` }, "the rollback it started"),
-    after: follows && el("a", { href: `#/runs/${encodeURIComponent(follows)}` }, "the rollback whose version it watches"),
+    "worker lost":
+      run.takeovers > 0 &&
+      `${run.takeovers} ${run.takeovers === 1 ? "time" : "times"}; another took the run up`,
+    watch:
+      watchId &&
+      el("a", { href: `#/runs/${encodeURIComponent(watchId)}` }, "the watch that tripped"),
+    rollback:
+      run.watch?.rollback_id &&
+      el(
+        "a",
+        { href: `#/runs/${encodeURIComponent(run.watch.rollback_id)}` },
+        "the rollback it started",
+      ),
+    after:
+      follows &&
+      el(
+        "a",
+        { href: `#/runs/${encodeURIComponent(follows)}` },
+        "the rollback whose version it watches",
+      ),
   };
-  return [terms(rows), terms({ flow: identity(run.flow_id), run: identity(run.run_id) }, "facts ids")];
+  return [
+    terms(rows),
+    terms({ flow: identity(run.flow_id), run: identity(run.run_id) }, "facts ids"),
+  ];
 }
 
 function terms(rows, kind = "facts") {
@@ -220,12 +300,22 @@ function terms(rows, kind = "facts") {
     { class: kind },
     Object.entries(rows)
       .filter(([, value]) => value)
-      .map(([name, value]) => el("div", { "data-key": name }, el("dt", {}, name), el("dd", {}, value))),
+      .map(([name, value]) =>
+        el("div", { "data-key": name }, el("dt", {}, name), el("dd", {}, value)),
+      ),
   );
 }
 
 function identity(id) {
-  return [el("code", {}, id), " ", el("button", { type: "button", class: "quiet small", "data-copy": id, "aria-label": `Copy ${id}` }, "Copy")];
+  return [
+    el("code", {}, id),
+    " ",
+    el(
+      "button",
+      { type: "button", class: "quiet small", "data-copy": id, "aria-label": `Copy ${id}` },
+      "Copy",
+    ),
+  ];
 }
 
 // What a person must do now, with each command to be copied.

@@ -3,10 +3,12 @@
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
-const STEPS = [1, 2, 5, 10, 15, 30].map((n) => n * SECOND).concat(
-  [1, 2, 5, 10, 15, 30].map((n) => n * MINUTE),
-  [1, 2, 3, 6, 12, 24, 48, 96, 192].map((n) => n * HOUR),
-);
+const STEPS = [1, 2, 5, 10, 15, 30]
+  .map((n) => n * SECOND)
+  .concat(
+    [1, 2, 5, 10, 15, 30].map((n) => n * MINUTE),
+    [1, 2, 3, 6, 12, 24, 48, 96, 192].map((n) => n * HOUR),
+  );
 
 /** Return a function from [low, high] onto [from, to]. */
 export function linear(low, high, from, to) {
@@ -19,7 +21,8 @@ export function timeTicks(start, end, most) {
   const step = STEPS.find((each) => (end - start) / each <= most) ?? STEPS.at(-1);
   const offset = new Date(start).getTimezoneOffset() * MINUTE;
   const ticks = [];
-  for (let tick = Math.ceil((start - offset) / step) * step + offset; tick <= end; tick += step) ticks.push(tick);
+  for (let tick = Math.ceil((start - offset) / step) * step + offset; tick <= end; tick += step)
+    ticks.push(tick);
   return ticks;
 }
 

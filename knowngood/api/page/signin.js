@@ -29,9 +29,19 @@ export function signIn(why, done) {
     el("h1", { tabindex: -1 }, "Sign in"),
     el("label", { for: "token" }, "Token"),
     // Password managers keep a password with a name.
-    el("input", { type: "text", name: "username", value: "knowngood", autocomplete: "username", hidden: true }),
+    el("input", {
+      type: "text",
+      name: "username",
+      value: "knowngood",
+      autocomplete: "username",
+      hidden: true,
+    }),
     field,
-    el("p", { id: "token-help", class: "muted" }, "One of the tokens in KNOWNGOOD_API_TOKENS, without its role: a read token shows, a rollback token may also cancel. This tab keeps it until it is closed."),
+    el(
+      "p",
+      { id: "token-help", class: "muted" },
+      "One of the tokens in KNOWNGOOD_API_TOKENS, without its role: a read token shows, a rollback token may also cancel. This tab keeps it until it is closed.",
+    ),
     error,
     button,
   );

@@ -24,7 +24,13 @@ export function stepsOf(run, now) {
       { class: "steps" },
       run.steps.map((step) => item(step, axis, now, ENDED.has(run.state))),
     ),
-    axis && el("p", { class: "axis", "aria-hidden": "true" }, el("span", {}, "0 s"), el("span", {}, span((axis.end - axis.start) / 1000))),
+    axis &&
+      el(
+        "p",
+        { class: "axis", "aria-hidden": "true" },
+        el("span", {}, "0 s"),
+        el("span", {}, span((axis.end - axis.start) / 1000)),
+      ),
     axis && legend(run),
   );
 }
@@ -110,11 +116,16 @@ function fault(each, now) {
 }
 
 function bar(step, axis, now) {
-  const share = (time) => (100 * (Math.min(Math.max(time, axis.start), axis.end) - axis.start)) / (axis.end - axis.start);
+  const share = (time) =>
+    (100 * (Math.min(Math.max(time, axis.start), axis.end) - axis.start)) / (axis.end - axis.start);
   const block = (from, to, kind, title) => {
     const left = share(from);
     const width = Math.max(share(to) - left, 0);
-    return svg("rect", { class: kind, x: `${left}%`, width: `${width}%`, y: 5, height: 14, rx: 2 }, svg("title", {}, title));
+    return svg(
+      "rect",
+      { class: kind, x: `${left}%`, width: `${width}%`, y: 5, height: 14, rx: 2 },
+      svg("title", {}, title),
+    );
   };
   return svg(
     "svg",
@@ -122,12 +133,22 @@ function bar(step, axis, now) {
     svg("line", { class: "rail", x1: 0, x2: "100%", y1: 12, y2: 12 }),
     step.waits.map((wait) => {
       const end = at(wait.ended) ?? Math.max(now, at(wait.started) + wait.seconds * 1000);
-      return block(at(wait.started), end, "waits", `waits for ${awaited(wait.waiting_on)}: ${wait.why}`);
+      return block(
+        at(wait.started),
+        end,
+        "waits",
+        `waits for ${awaited(wait.waiting_on)}: ${wait.why}`,
+      );
     }),
     step.attempts.map((attempt, index) => {
       const end = at(attempt.ended) ?? now;
       const length = span((end - at(attempt.started)) / 1000);
-      return block(at(attempt.started), end, `attempt ${attempt.end ?? "working"}`, `attempt ${index + 1}: ${plain(attempt.end ?? "under way")}, ${length}, ${attempt.worker}`);
+      return block(
+        at(attempt.started),
+        end,
+        `attempt ${attempt.end ?? "working"}`,
+        `attempt ${index + 1}: ${plain(attempt.end ?? "under way")}, ${length}, ${attempt.worker}`,
+      );
     }),
     step.faults.map((each) =>
       svg(

@@ -112,7 +112,11 @@ export class Parser {
     for (const line of lines) {
       if (line === "") {
         if (this.#data.length) {
-          events.push({ id: this.#id, event: this.#event || "message", data: this.#data.join("\n") });
+          events.push({
+            id: this.#id,
+            event: this.#event || "message",
+            data: this.#data.join("\n"),
+          });
         }
         this.#data = [];
         this.#event = "";

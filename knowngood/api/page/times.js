@@ -2,8 +2,17 @@
 
 import { el } from "./dom.js";
 
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-const MINUTE = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const CLOCK = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+});
+const MINUTE = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  hourCycle: "h23",
+});
 const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
 
 // A phone's clock may be minutes off, and every age here is told against the server's times.
@@ -61,7 +70,8 @@ export function span(seconds) {
   if (length < 10) return `${Number(length.toFixed(2))} s`;
   if (length < 120) return `${Math.round(length)} s`;
   const minutes = Math.floor(Math.round(length) / 60);
-  if (minutes < 120) return `${minutes} min${Math.round(length) % 60 ? ` ${Math.round(length) % 60} s` : ""}`;
+  if (minutes < 120)
+    return `${minutes} min${Math.round(length) % 60 ? ` ${Math.round(length) % 60} s` : ""}`;
   const hours = Math.floor(minutes / 60);
   if (hours < 48) return `${hours} h${minutes % 60 ? ` ${minutes % 60} min` : ""}`;
   return `${Math.round(hours / 24)} days`;

@@ -95,7 +95,9 @@ export function headline(run, now) {
     case "succeeded":
       return success(run);
     case "cancelled":
-      return run.outcome === "superseded" ? "A later watch of the flow took its place." : sentence(run.error || "cancelled");
+      return run.outcome === "superseded"
+        ? "A later watch of the flow took its place."
+        : sentence(run.error || "cancelled");
     default:
       return sentence(run.error || run.outcome);
   }
@@ -121,7 +123,9 @@ function watching(run, now) {
   const watch = run.watch;
   if (!watch) return "The watch begins.";
   if (watch.rollback_id) return "It tripped: the rollback is under way.";
-  const row = watch.breaches ? `; ${watch.breaches} of ${watch.limits.consecutive_breaches} breaches in a row` : "";
+  const row = watch.breaches
+    ? `; ${watch.breaches} of ${watch.limits.consecutive_breaches} breaches in a row`
+    : "";
   const next = Math.max(0, Math.ceil((at(watch.due) - now) / 1000));
   return `${watch.number} ${watch.number === 1 ? "poll" : "polls"} so far${row}; the next one in ${span(next)}.`;
 }
@@ -135,12 +139,18 @@ const OUTCOMES = {
 };
 
 function success(run) {
-  if (run.kind === "rollback" && run.restore_seconds !== null && run.restore_seconds !== undefined) {
+  if (
+    run.kind === "rollback" &&
+    run.restore_seconds !== null &&
+    run.restore_seconds !== undefined
+  ) {
     return `Version ${run.target_version} is live again, restored in ${span(run.restore_seconds)}.`;
   }
   if (run.kind === "snapshot") {
     const found = run.results?.snapshot ?? {};
-    return found.active_version ? `Recorded: a rollback returns to version ${found.active_version}.` : "Recorded.";
+    return found.active_version
+      ? `Recorded: a rollback returns to version ${found.active_version}.`
+      : "Recorded.";
   }
   return OUTCOMES[run.outcome] ?? `${capital(plain(run.outcome || run.state))}.`;
 }
