@@ -134,4 +134,4 @@ def test_without_a_history_it_is_the_threshold_policy(calls: int, abandoned: int
 def test_a_reason_says_the_share_what_is_usual_and_the_evidence() -> None:
     (found,) = polls((200, 60, 1))
     assert found.judgement.why.startswith("abandon_rate: 30.0 % where 5.0 % is usual: evidence ")
-    assert found.judgement.why.endswith("against a threshold of 9")
+    assert found.judgement.why.endswith("against a threshold of 11")

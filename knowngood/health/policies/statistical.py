@@ -28,7 +28,7 @@ from knowngood.health.policies.base import (
 )
 from knowngood.health.policies.threshold import Threshold, findings_of
 
-THRESHOLD: Final = 9.0
+THRESHOLD: Final = 11.0
 """h, in nats; bench/detection.py shows what it costs and finds."""
 
 
