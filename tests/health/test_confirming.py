@@ -73,6 +73,13 @@ def test_a_failure_that_lasts_trips_within_four_windows(policy: str, begins: flo
 
 
 @EACH_POLICY
+def test_a_new_flow_whose_earlier_days_had_no_calls_trips_by_its_fixed_limits(policy: str) -> None:
+    broken = callers(bad_from=0, bad_until=1e9)
+    _, decision = watched(watch(policy=policy), broken, usual(0))
+    assert decision is Decision.TRIP
+
+
+@EACH_POLICY
 @pytest.mark.parametrize("per_second", [0.02, 0.1])
 @given(begins=st.floats(0, 2_400))
 def test_few_callers_do_not_make_a_blip_last(policy: str, per_second: float, begins: float) -> None:

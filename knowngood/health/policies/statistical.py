@@ -79,8 +79,13 @@ class Statistical:
     def is_beyond(
         self, kpi: Kpi, parts: Sequence[Measurement], baseline: Baseline, limits: Limits
     ) -> bool:
-        """Say whether the sum over these parts alone, from 0 on, lies above the threshold."""
-        if kpi.unit is not Unit.SHARE or not baseline.is_usable:
+        """Say whether the sum over these parts alone, from 0 on, lies above the threshold.
+
+        What has no sum is held against its fixed limit, as `judge` does: days without a call are a
+        history that foretells no share.
+        """
+        foretells = bool(parts) and baseline.usual(kpi.name, parts[0].window) is not None
+        if kpi.unit is not Unit.SHARE or not foretells:
             return beyond_limit(kpi, parts, baseline, limits)
         phi = baseline.overdispersion(kpi.name)
         score = 0.0
