@@ -39,6 +39,8 @@ NEVER = (
     "snapshots_changed",
 )
 WAIT = 90.0
+POOLS = ("threads", "prefork")
+"""One worker of each."""
 
 
 class Chaos:
@@ -51,7 +53,7 @@ class Chaos:
         self.ended: Counter[str] = Counter()
         self.broken: list[str] = []
         self.recovered: list[float] = []
-        self.workers = [stack.worker(concurrency=2), stack.worker(concurrency=2)]
+        self.workers = [self.worker(pool) for pool in POOLS]
         self.beat = stack.beat()
         self.flows: list[str] = []
         self.faults: dict[str, tuple[int, Callable[[], None]]] = {
@@ -109,11 +111,10 @@ class Chaos:
         self.random.choice(self.workers).kill()
 
     def kill_pool_process(self) -> None:
-        for worker in self.random.sample(self.workers, 1):
-            if worker.child.poll() is None:
-                children = psutil.Process(worker.pid).children()
-                for child in children[:1]:
-                    child.kill()
+        forking = self.workers[POOLS.index("prefork")]
+        if forking.child.poll() is None:
+            for child in psutil.Process(forking.pid).children()[:1]:
+                child.kill()
 
     def freeze_worker(self) -> None:
         worker = self.random.choice(self.workers)
@@ -142,12 +143,15 @@ class Chaos:
 
     def tend(self) -> None:
         """Start again what died, as `up` does."""
-        self.workers = [self.kept(worker) for worker in self.workers]
+        self.workers = [
+            worker if worker.child.poll() is None else self.worker(pool)
+            for worker, pool in zip(self.workers, POOLS, strict=True)
+        ]
         if self.beat.child.poll() is not None:
             self.beat = self.stack.beat()
 
-    def kept(self, worker: Process) -> Process:
-        return worker if worker.child.poll() is None else self.stack.worker(concurrency=2)
+    def worker(self, pool: str) -> Process:
+        return self.stack.worker(concurrency=2, pool=pool)
 
     def judge(self, run_id: str, flow: str) -> None:
         """See a run to its end and hold what the org saw against the rules."""

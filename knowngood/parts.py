@@ -1,10 +1,13 @@
 """One process's parts, built from the settings when first asked for and shared from then on.
 
-A pool process builds its own after the fork, so that no socket is shared between processes.
+A pool process builds its own after the fork, so that no socket is shared between processes; a
+pool's threads share them.
 """
 
+import threading
 from collections.abc import Callable
-from functools import cache
+from functools import cache, update_wrapper
+from typing import Final, Generic, ParamSpec, TypeVar, cast
 
 from knowngood import settings as settings_module
 from knowngood.alerts.outbox import AlertOutbox
@@ -24,13 +27,32 @@ from knowngood.sharing.limiter import SharedLimiter
 from knowngood.snapshots.registry import SnapshotRegistry
 from knowngood.snapshots.store import open_store
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_building: Final = threading.RLock()
+
+
+class _Part(Generic[P, T]):
+    """Builds a part once, however many threads ask for it at the same time."""
+
+    def __init__(self, build: Callable[P, T]) -> None:
+        kept = cache(build)
+        self.forget = kept.cache_clear
+        self._ask = cast("Callable[P, T]", kept)
+        update_wrapper(self, build)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        with _building:
+            return self._ask(*args, **kwargs)
+
 
 def settings() -> Settings:
     """Return the settings of this process."""
     return settings_module.load()
 
 
-@cache
+@_Part
 def run_store() -> RunStore:
     """Return the run journal."""
     chosen = settings()
@@ -41,31 +63,31 @@ def run_store() -> RunStore:
     )
 
 
-@cache
+@_Part
 def registry() -> SnapshotRegistry:
     """Return the snapshot registry in the artifact store."""
     return SnapshotRegistry(open_store(settings().artifacts_url))
 
 
-@cache
+@_Part
 def watches() -> WatchStore:
     """Return the watches."""
     return WatchStore(run_store().redis, retention=settings().run_retention)
 
 
-@cache
+@_Part
 def endings() -> Endings:
     """Return what ends watches."""
     return Endings(run_store(), watches(), registry())
 
 
-@cache
+@_Part
 def audit() -> Audit:
     """Return what looks for watches that went astray."""
     return Audit(run_store(), watches(), endings())
 
 
-@cache
+@_Part
 def polling(
     start_rollback: Callable[[str, RollbackRequest], None],
     start_watch: Callable[[str, WatchRequest], None],
@@ -80,13 +102,13 @@ def polling(
     )
 
 
-@cache
+@_Part
 def outbox() -> AlertOutbox:
     """Return the alert outbox."""
     return AlertOutbox(run_store().redis)
 
 
-@cache
+@_Part
 def limiter() -> SharedLimiter:
     """Return the rate limit that all workers share."""
     chosen = settings()
@@ -100,7 +122,7 @@ def limiter() -> SharedLimiter:
     )
 
 
-@cache
+@_Part
 def gateway() -> FlowGateway:
     """Return the connection to Genesys, whose token and rate limit all workers share."""
     from knowngood.sharing.seal import Seal  # noqa: PLC0415 - cryptography is slow to import
@@ -113,7 +135,7 @@ def gateway() -> FlowGateway:
     return connect_genesys(chosen, token_cache=tokens, limiter=limiter())
 
 
-@cache
+@_Part
 def executor() -> Parts:
     """Return what steps are executed with."""
     store = run_store()
@@ -134,4 +156,4 @@ def forget() -> None:
         gateway,
         executor,
     ):
-        part.cache_clear()
+        part.forget()

@@ -117,7 +117,10 @@ class Settings(BaseSettings):
         default_factory=_local_artifacts,
         description="file:///…, s3://bucket/prefix, az://…, gs://… or memory:///",
     )
-    worker_pool: Literal["prefork", "threads"] = "prefork"
+    worker_pool: Literal["threads", "prefork"] = "threads"
+    worker_concurrency: PositiveInt = Field(
+        default=16, description="steps that one worker executes at once"
+    )
 
     genesys_api: Literal["guide", "platform"] = "guide"
     genesys_region: Annotated[str | None, AfterValidator(_known_region)] = None

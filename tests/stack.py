@@ -187,23 +187,25 @@ class Stack:
         *,
         queues: str = "rollback,deployment,health,alerts",
         concurrency: int = 2,
-        pool: str = "prefork",
+        pool: str | None = None,
         **settings: str,
     ) -> Process:
         """Start a worker and return once it takes messages."""
         name = f"worker{len(self.processes)}"
         command = [sys.executable, "-m", "celery", "-A", "workers.app", "worker"]
-        command += ["-Q", queues, "-c", str(concurrency), "-P", pool, "-n", f"{name}@test"]
+        command += ["-Q", queues, "-c", str(concurrency), "-n", f"{name}@test"]
         command += ["-l", "INFO", "--without-mingle", "--without-gossip"]
-        process = self.start(name, command, settings)
-        self._await_line(process, " ready.")
+        # Not by `-P`: Celery takes a `-P prefork` for its own default, and the setting before it.
+        more = {"WORKER_POOL": pool} if pool else {}
+        process = self.start(name, command, {**settings, **more})
+        self.await_line(process, " ready.")
         return process
 
     def beat(self, **settings: str) -> Process:
         """Start beat and return once it has begun."""
         command = [sys.executable, "-m", "celery", "-A", "workers.app", "beat", "-l", "INFO"]
         process = self.start("beat", command, settings)
-        self._await_line(process, "beat: Starting")
+        self.await_line(process, "beat: Starting")
         return process
 
     def running(self, **worker: Any) -> Self:
@@ -256,7 +258,9 @@ class Stack:
             process.kill()
         self.broker.stop()
 
-    def _await_line(self, process: Process, text: str) -> None:
+    def await_line(self, process: Process, text: str) -> None:
+        """Return once a process has written something; say what it wrote when it ends instead."""
+
         def seen() -> bool:
             if process.child.poll() is not None:
                 raise RuntimeError(f"{process.name} ended:\n{process.tail()}")

@@ -3,6 +3,7 @@
 from typing import Any
 
 from beat_schedule import beat_schedule
+from knowngood.runs.heartbeat import STEP_LIMIT
 from knowngood.sentinel import Sentinels, broker
 from knowngood.settings import Settings
 from workers.queues import ROUTES, queues
@@ -34,9 +35,12 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "task_acks_on_failure_or_timeout": True,
         "worker_prefetch_multiplier": 1,
         "worker_pool": settings.worker_pool,
+        "worker_concurrency": settings.worker_concurrency,
+        # Each thread sends messages of its own.
+        "broker_pool_limit": settings.worker_concurrency + 2,
         "worker_consumer": "workers.consumer:Consumer",
         # A step is a few bounded HTTP calls; one that hangs for so long is killed and taken over.
-        "task_time_limit": 180,
+        "task_time_limit": STEP_LIMIT,
         # SIGTERM lets steps finish and hands waiting ones back to the queue.
         "worker_soft_shutdown_timeout": 15,
         "worker_enable_soft_shutdown_on_idle": True,

@@ -16,10 +16,14 @@ class Consumer(CeleryConsumer):
         self._flush_is_due = False
 
     def on_send_event_buffered(self) -> None:
-        """Plan one flush for all events that come until then."""
+        """Plan one flush for all events that come until then; called by any thread."""
         if self.hub and not self._flush_is_due:
             self._flush_is_due = True
-            self.hub.call_later(EVENTS_DELAY, self._flush_events)
+            # Only the hub's own thread may touch its timers.
+            self.hub.call_soon(self._plan_flush)
+
+    def _plan_flush(self) -> None:
+        self.hub.call_later(EVENTS_DELAY, self._flush_events)
 
     def _flush_events(self) -> None:
         self._flush_is_due = False

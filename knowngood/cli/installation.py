@@ -23,6 +23,8 @@ from knowngood.settings import Settings
 
 HOME: Final = Path(".knowngood")
 """Where `up` keeps logs and the embedded broker's data, below the present directory."""
+_MOST_WORKERS: Final = 4
+"""Workers for rollbacks that `up` starts, however many cores there are."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,10 @@ def _start(
     from workers.app import app  # noqa: PLC0415 - reads the settings when imported
 
     started: list[tuple[Program, str]] = [
-        (programs.worker(app, "rollback", "rollback", {}), "rollbacks"),
+        *(
+            (programs.worker(app, name, "rollback", {}), "rollbacks")
+            for name in _rollback_workers()
+        ),
         (programs.worker(app, "rest", "deployment,health,alerts", {}), "all other queues"),
         (programs.beat(app, open_journal().redis, {}), "the schedule"),
     ]
@@ -91,6 +96,11 @@ def _start(
     if wanted.api_port is not None and not _opens(wanted):
         _tell("api: not started, for it would be closed; set KNOWNGOOD_API_TOKENS")
     _tell("ready; Ctrl-C stops everything")
+
+
+def _rollback_workers() -> list[str]:
+    # A worker's threads share one core; many flows may need rolling back at once.
+    return [f"rollback-{number + 1}" for number in range(min(os.cpu_count() or 1, _MOST_WORKERS))]
 
 
 def _opens(wanted: Wanted) -> bool:

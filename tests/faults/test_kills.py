@@ -3,7 +3,6 @@
 Each test has an installation of its own, for it breaks it.
 """
 
-import os
 import signal
 from collections.abc import Iterator
 
@@ -29,16 +28,21 @@ def installation(request: pytest.FixtureRequest) -> Iterator[Stack]:
 @pytest.fixture
 def worker(installation: Stack) -> Iterator[Process]:
     # A request that is held must not run into its time-out while a second worker starts.
-    process = installation.worker(concurrency=1, GENESYS_READ_TIMEOUT="30")
-    yield process
+    yield installation.worker(concurrency=1, GENESYS_READ_TIMEOUT="30")
+    clean(installation)
+
+
+@pytest.fixture
+def forking(installation: Stack) -> Iterator[Process]:
+    yield installation.worker(concurrency=1, pool="prefork", GENESYS_READ_TIMEOUT="30")
+    clean(installation)
+
+
+def clean(installation: Stack) -> None:
     installation.sim.clear_faults()
     for each in installation.processes:
         if each.name.startswith("worker"):
             each.kill()
-
-
-def pool_child(worker: Process) -> psutil.Process:
-    return psutil.Process(worker.pid).children()[0]
 
 
 def held(stack: Stack, flow: str, job: str, when: str) -> tuple[str, str]:
@@ -89,11 +93,11 @@ def test_a_run_survives_a_kill_of_the_whole_worker(
 
 @pytest.mark.parametrize("job", ["activate", "publish"])
 def test_a_run_survives_a_kill_of_the_pool_process(
-    installation: Stack, worker: Process, job: str
+    installation: Stack, forking: Process, job: str
 ) -> None:
     flow = make_flow(installation)
     run_id, fault = held(installation, flow, job, "after")
-    pool_child(worker).kill()
+    psutil.Process(forking.pid).children()[0].kill()
     installation.sim.remove_fault(fault)
     restored(installation, run_id, flow)
 
@@ -118,15 +122,12 @@ def test_a_worker_that_froze_and_woke_writes_nothing_any_more(
 ) -> None:
     flow = make_flow(installation)
     run_id, fault = held(installation, flow, "history", "after")
-    child = pool_child(worker)
-    os.kill(child.pid, signal.SIGSTOP)
-    os.kill(worker.pid, signal.SIGSTOP)
+    worker.signal(signal.SIGSTOP)
     installation.sim.remove_fault(fault)
     installation.worker(concurrency=1)
     restored(installation, run_id, flow)
     seen = installation.sim.seq()
-    os.kill(worker.pid, signal.SIGCONT)
-    os.kill(child.pid, signal.SIGCONT)
+    worker.signal(signal.SIGCONT)
     wait_for(lambda: f"{run_id}" in worker.log.read_text(), what="the woken worker's word")
     woken = [
         entry
