@@ -58,6 +58,8 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "redbeat_redis_options": {"socket_connect_timeout": 3, "socket_timeout": 5},
     }
     if url.startswith(("redis", "rediss", "sentinel")):
+        kind = "SentinelTransport" if url.startswith("sentinel") else "Transport"
+        config["broker_transport"] = f"workers.transport:{kind}"
         config["broker_transport_options"] = {
             "visibility_timeout": 3600,
             "socket_connect_timeout": 5,
