@@ -1,0 +1,59 @@
+"""The ways in which Celery can do several steps at once, for steps that wait for HTTP."""
+
+from dataclasses import dataclass
+
+from bench.speed.installation import Installation
+from bench.speed.measuring import Tree
+from bench.speed.throughput import LATENCY
+
+WAYS = (
+    ("prefork", 8, 1),
+    ("prefork", 16, 1),
+    ("prefork", 32, 1),
+    ("threads", 16, 1),
+    ("threads", 8, 2),
+    ("gevent", 16, 1),
+    ("gevent", 8, 2),
+)
+"""Pool, slots of each worker, workers."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A batch of rollbacks by one way; seconds, cores, CPU seconds per run and megabytes."""
+
+    pool: str
+    slots: int
+    workers: int
+    last_live: float
+    rate: float
+    cores: float
+    cpu: float
+    memory: float
+
+
+def measure(batch: int) -> list[Pool]:
+    found = []
+    for pool, slots, count in WAYS:
+        with Installation(latency=LATENCY) as stack:
+            workers = Tree(
+                *(stack.rollback_worker(pool=pool, concurrency=slots).pid for _ in range(count))
+            )
+            stack.restore(stack.flows(2 * slots * count))
+            flows, cpu = stack.flows(batch), workers.cpu()
+            restored = stack.restore(flows)
+            cpu = workers.cpu() - cpu
+            ended = max(restored.ended)
+            found.append(
+                Pool(
+                    pool,
+                    slots,
+                    count,
+                    max(restored.live),
+                    batch / ended,
+                    cpu / ended,
+                    cpu / batch,
+                    workers.memory(),
+                )
+            )
+    return found
