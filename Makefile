@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCH_STAMP := $(VENV)/.installed-bench
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-fast test-rabbitmq lint bench chaos lock clean
+.PHONY: demo test test-fast test-rabbitmq lint bench bench-detection bench-watches \
+	bench-ratelimit chaos lock clean
 
 demo: $(STAMP) ## break a flow and watch it come back, with nothing configured
 	$(BIN)/knowngood demo
@@ -25,8 +27,17 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP) ## a rollback against a bare Celery chain, as a ratio
-	$(BIN)/python -m bench.rollback
+bench: $(BENCH_STAMP) ## speed, side by side with what else one might use; writes docs/performance.md
+	$(BIN)/python -m bench.speed $(if $(QUICK),--quick)
+
+bench-detection: $(BENCH_STAMP) ## what each policy finds, and what it wrongly rolls back
+	$(BIN)/python -m bench.detection $(if $(QUICK),--quick)
+
+bench-watches: $(BENCH_STAMP) ## many watches on one machine
+	$(BIN)/python -m bench.watches
+
+bench-ratelimit: $(BENCH_STAMP) ## many workers at the API's rate limit
+	$(BIN)/python -m bench.ratelimit
 
 ROUNDS ?= 200
 chaos: $(STAMP) ## faults at random; replay with SEED=…, in the other dialect with API=platform
@@ -37,6 +48,10 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(BENCH_STAMP): requirements-bench.lock $(STAMP)
+	$(BIN)/pip install --quiet --require-hashes -r requirements-bench.lock
 	@touch $@
 
 lock: ## renew the lock files to current releases; needs uv
