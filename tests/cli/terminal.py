@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -88,4 +89,6 @@ class Terminal:
 
 
 def _take_terminal() -> None:
+    # A job in the background ignores Ctrl-C, and its children would as well.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
