@@ -7,7 +7,8 @@ import pytest
 from hypothesis import settings
 
 from knowngood.embedded.broker import EmbeddedBroker
-from knowngood.runs.store import connect
+from knowngood.runs.store import RunStore, connect
+from tests.clock import Clock
 from tests.stack import Stack
 
 # How long an example takes says something of the machine, nothing of the code.
@@ -29,6 +30,18 @@ def redis_client(broker: EmbeddedBroker) -> Iterator[Any]:
     client.flushdb()
     yield client
     client.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The journal's time, which only the test moves."""
+    return Clock()
+
+
+@pytest.fixture
+def store(redis_client: Any, clock: Clock) -> RunStore:
+    """A journal in the empty database."""
+    return RunStore(redis_client, lease_ttl=6, clock=clock)
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from knowngood.metrics import QUEUES, exposition
 from knowngood.runs.model import Counters, RollbackRequest, RunKind, RunState, SnapshotRequest
 from knowngood.runs.store import RunStore, connect
 from knowngood.settings import Settings
+from tests.clock import Clock
 from workers.queues import NAMES
 
 ROLLBACK = RunKind.ROLLBACK
@@ -28,24 +29,6 @@ Samples = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
 
 class NoDotEnv(Settings):
     model_config = SettingsConfigDict(env_prefix="KNOWNGOOD_", env_file=None, frozen=True)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(redis_client: Any, clock: Clock) -> RunStore:
-    return RunStore(redis_client, lease_ttl=6, clock=clock)
 
 
 @pytest.fixture

@@ -1,30 +1,11 @@
 """A step that hangs must not keep its run: its process ends, and another takes the run over."""
 
-from typing import Any
-
 import pytest
 
 from knowngood.runs.heartbeat import Heart
 from knowngood.runs.model import RollbackRequest, RunKind
 from knowngood.runs.store import Claim, RunStore
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(redis_client: Any, clock: Clock) -> RunStore:
-    return RunStore(redis_client, lease_ttl=6, clock=clock)
+from tests.clock import Clock
 
 
 @pytest.fixture

@@ -8,26 +8,9 @@ import pytest
 from knowngood.errors import LeaseLost, Refused, Unreachable
 from knowngood.runs.model import Counters, RollbackRequest, RunKind, RunState, SnapshotRequest
 from knowngood.runs.store import HANDOVER, Answer, Claim, RunStore, connect
+from tests.clock import Clock
 
 ROLLBACK = RunKind.ROLLBACK
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(redis_client: Any, clock: Clock) -> RunStore:
-    return RunStore(redis_client, lease_ttl=6, clock=clock)
 
 
 def request(flow_id: str = "f-1", **more: Any) -> RollbackRequest:

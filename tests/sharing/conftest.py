@@ -16,19 +16,6 @@ T = TypeVar("T")
 MakeWorker = Callable[..., FlowGateway]
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
 @pytest.fixture(scope="session")
 def simulator_control() -> Iterator[SimulatorControl]:
     with running() as url, SimulatorControl(url) as control:

@@ -17,7 +17,8 @@ from knowngood.genesys.purpose import Priority, Purpose
 from knowngood.runs.store import connect
 from knowngood.sharing.limiter import SharedLimiter
 from simulator.client import SimulatorControl
-from tests.sharing.conftest import Clock, MakeWorker, at_once
+from tests.clock import Clock
+from tests.sharing.conftest import MakeWorker, at_once
 from tests.sharing.storm import START, Storm, answer, limiter
 
 ROLLBACK = Purpose(Priority.ROLLBACK)

@@ -15,7 +15,8 @@ from knowngood.genesys.port import Flow, FlowGateway
 from knowngood.runs.store import connect
 from knowngood.sharing.seal import Seal
 from simulator.client import SimulatorControl
-from tests.sharing.conftest import Clock, MakeWorker, at_once
+from tests.clock import Clock
+from tests.sharing.conftest import MakeWorker, at_once
 from tests.stack import ROOT
 
 TWENTY = 20
