@@ -160,16 +160,24 @@ class Client:
         """Check a request, write its run and enqueue it."""
         request = checked(kind, fields)
         # First, so that a broker that is down leaves no accepted run behind.
-        self._broker_answers()
+        self._broker_answers(ENTRY_TASKS[kind][1])
         accepted = self.store.create(kind, request, run_id=new_run_id())
         if accepted.created:
             self._enqueue(kind, accepted.run_id, request)
         return accepted
 
-    def _broker_answers(self) -> None:
+    def _broker_answers(self, queue: str) -> None:
+        """Ask the broker for a queue, over the connection that the message will be sent by."""
         try:
-            with self.celery.connection_for_write() as connection:
-                connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=3)
+            with self.celery.producer_or_acquire() as producer:
+
+                def declare() -> None:
+                    self.celery.amqp.queues[queue].queue_declare(channel=producer.channel)
+
+                kept = producer.connection
+                kept.ensure_connection(max_retries=1, interval_start=0.1, timeout=3)
+                # A kept connection may have gone stale: that is no broker which is down.
+                kept.ensure(producer, declare, max_retries=1, interval_start=0.1)()
         except (OperationalError, OSError) as error:
             raise Unreachable(
                 f"the broker does not answer: {type(error).__name__}; see KNOWNGOOD_BROKER_URL"
@@ -193,7 +201,7 @@ class Client:
             Unreachable: the journal or the broker does not answer.
         """
         self.store.time()
-        self._broker_answers()
+        self._broker_answers(ENTRY_TASKS[RunKind.ROLLBACK][1])
 
     def cancel(self, run_id: str, reason: str = "cancelled by a person") -> None:
         """End a run that has not begun to change its flow.
