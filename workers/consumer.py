@@ -1,5 +1,8 @@
 """A consumer that tells Flower of its tasks in batches, not one message for each event."""
 
+import os
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from celery.worker.consumer import Consumer as CeleryConsumer
@@ -14,6 +17,23 @@ class Consumer(CeleryConsumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._flush_is_due = False
+        _here[:] = [(os.getpid(), self)]
+
+    def tell(self, event: str, fields: Mapping[str, Any], *, last: bool) -> bool:
+        """Let an event ride in the next batch; called by any thread. False when none is sent.
+
+        The `last` one of its subject goes out before this returns, so that a crash cannot lose it,
+        and once more when no batch of another worker can hold an older one.
+        """
+        dispatcher = self.event_dispatcher
+        if not (self.hub and dispatcher and dispatcher.enabled):
+            return False
+        dispatcher.send(event, **fields)
+        if last:
+            dispatcher.flush()
+            repeat = partial(dispatcher.send, event, **fields)
+            self.hub.call_soon(self.hub.call_later, 3 * EVENTS_DELAY, repeat)
+        return True
 
     def on_send_event_buffered(self) -> None:
         """Plan one flush for all events that come until then; called by any thread."""
@@ -33,3 +53,11 @@ class Consumer(CeleryConsumer):
         """Send what still waits, and shut down."""
         self._flush_events()
         super().shutdown()
+
+
+_here: Final[list[tuple[int, Consumer]]] = []
+
+
+def consumer() -> Consumer | None:
+    """Return this process's consumer; a process of the pool has none of its own."""
+    return next((each for pid, each in _here if pid == os.getpid()), None)

@@ -15,6 +15,7 @@ from kombu.exceptions import OperationalError
 
 from knowngood.runs.model import Run, RunKind, RunState
 from knowngood.runs.workflows import STEPS
+from workers.consumer import consumer
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +27,12 @@ def show(app: Celery, run: Run | None, worker: str) -> None:
     """
     if run is None or run.kind is RunKind.WATCH:
         return
+    event, fields, here = f"task-{run.state}", row(run), consumer()
+    if here is not None and here.tell(event, fields, last=run.state.terminal):
+        return
     try:
         with app.producer_or_acquire() as producer:
-            _events(app, worker).publish(f"task-{run.state}", row(run), producer, retry=False)
+            _events(app, worker).publish(event, fields, producer, retry=False)
     except (OperationalError, OSError) as error:
         log.debug("run %s is not shown in Flower: %s", run.run_id, type(error).__name__)
 
