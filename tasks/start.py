@@ -20,10 +20,15 @@ def start(self: Task, flow_id: str, reason: str, **more: Any) -> str:
     way is joined: the answer is then the first run's id.
     """
     store = parts.run_store()
-    fields = {"flow_id": flow_id, "reason": reason, **more}
-    accepted = accept(store, RunKind.ROLLBACK, fields, self.request.id)
-    run = store.dispatch(accepted.run_id) if accepted.created else None
+    run = store.dispatch(self.request.id)
+    if run is None:
+        # Enqueued by name, or delivered again.
+        fields = {"flow_id": flow_id, "reason": reason, **more}
+        accepted = accept(store, RunKind.ROLLBACK, fields, self.request.id)
+        if not accepted.created:
+            return accepted.run_id
+        run = store.dispatch(accepted.run_id)
     if run is not None:
         progress.show(app, run, self.request.hostname)
         workflows.send(run)
-    return accepted.run_id
+    return str(self.request.id)
