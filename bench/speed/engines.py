@@ -1,7 +1,7 @@
 """The same seven-step job on other engines, side by side: one at a time, and many at once.
 
-Every engine has 16 slots, each peer split over as many processes as its documentation advises or
-as suits it better. Only one engine runs at a time. The CPU is that of the whole machine: clients,
+Every engine has 16 slots, split over as many processes as its documentation advises or as suits it
+better. Only one engine runs at a time. The CPU is that of the whole machine: clients,
 workers, broker, database and org.
 """
 
@@ -59,7 +59,7 @@ class Engine(Protocol):
 
 
 class KnownGood:
-    """This one: `up`'s own worker, which does nothing in its steps when `noop`."""
+    """This one: workers as `up` starts them, which do nothing in their steps when `noop`."""
 
     durable = True
 
@@ -68,11 +68,13 @@ class KnownGood:
         self.stack = stack
         module = "bench.speed.apps.noop_app" if noop else "workers.app"
         command = [sys.executable, "-m", "celery", "-A", module, "worker", "-Q", "rollback"]
-        command += ["-c", str(SLOTS), "-n", f"{module}@bench", "-l", "INFO"]
+        command += ["-c", str(SLOTS // PROCESSES), "-l", "INFO"]
         command += ["--without-gossip", "--without-mingle"]
-        worker = stack.start("worker", command, settings={})
-        stack.await_line(worker, " ready.")
-        self.workers = [worker]
+        self.workers = []
+        for number in range(PROCESSES):
+            worker = stack.start("worker", [*command, "-n", f"{module}{number}@bench"], settings={})
+            stack.await_line(worker, " ready.")
+            self.workers.append(worker)
 
     def one(self, flow: str) -> float:
         return self.stack.restore([flow]).ended[0]
@@ -123,7 +125,8 @@ def _ours(rounds: int, batch: int, *, aof: bool) -> Figures:
         idle = KnownGood(stack, name, noop=True)
         noop = _latency(idle, stack, rounds, noop=True)
         noop_rate, noop_cpu = _rate(idle, stack, batch, noop=True)
-        idle.workers[0].kill()
+        for worker in idle.workers:
+            worker.kill()
         engine = KnownGood(stack, name, noop=False)
         return _figures(engine, stack, rounds, batch, noop, noop_rate, noop_cpu)
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from knowngood.cli import programs
+from knowngood.cli.installation import rollback_workers
 from knowngood.runs.model import Run, RunState
 from knowngood.settings import Settings
 from tests.conftest import make_flow
@@ -14,7 +15,7 @@ PRODUCTION = {name: str(Settings.model_fields[name.lower()].default) for name in
 
 
 class Installation(Stack):
-    """A broker, an org that answers after `latency` seconds, and a worker for rollbacks."""
+    """A broker, an org that answers after `latency` seconds, and workers for rollbacks."""
 
     def __init__(self, *, latency: float = 0.0, aof: bool = False, **more: str) -> None:
         super().__init__(aof=aof, **PRODUCTION, **more)
@@ -38,6 +39,10 @@ class Installation(Stack):
         process = self.start(program.name, command, settings=chosen)
         self.await_line(process, " ready.")
         return process
+
+    def rollback_workers(self) -> list[Process]:
+        """Start as many workers for rollbacks as `up` does."""
+        return [self.rollback_worker() for _ in rollback_workers()]
 
     def others(self) -> None:
         """Start what stands beside it: the worker of the other queues, and beat."""

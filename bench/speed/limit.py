@@ -23,7 +23,7 @@ class Limited:
 
 def measure(size: int) -> Limited:
     with Installation(latency=0.05) as stack:
-        stack.rollback_worker()
+        stack.rollback_workers()
         stack.others()
         stack.sim.oauth(allowed_per_token=ALLOWED)
         flows, before = stack.flows(size), stack.sim.counts()

@@ -41,9 +41,10 @@ def ratios(these: Sequence[float], those: Sequence[float]) -> Spread:
 
 
 class Tree:
-    """A process and its descendants."""
+    """Processes and their descendants."""
 
     def __init__(self, *pids: int) -> None:
+        self.size = len(pids)
         self._roots = [psutil.Process(pid) for pid in pids]
 
     def processes(self) -> list[psutil.Process]:

@@ -74,15 +74,15 @@ def of_throughput(measured: Sequence[Throughput]) -> Section:
         )
         for each in measured
     ]
-    head = ("flows", "last restored, s", "runs/s", "a run, s", "worker CPU a run, ms", "cores")
+    head = ("flows", "last restored, s", "runs/s", "a run, s", "workers' CPU a run, ms", "cores")
     return Section(
         "Many flows at once, 50 ms per API call, no rate limit",
-        (*head, "worker memory, MB", "API calls a run", "Redis commands a run", "kB a run"),
+        (*head, "memory, MB", "API calls a run", "Redis commands a run", "kB a run"),
         rows,
-        "One worker for rollbacks as `knowngood up` starts it, with the other worker and beat "
-        "beside it; client, broker and the simulated org share the machine. Memory is that of the "
-        "worker with all its pool processes, before and after the batch. Commands count those "
-        "that the journal's scripts call.",
+        "As many workers for rollbacks as `knowngood up` starts, one for each core, with the other "
+        "worker and beat beside them; client, broker and the simulated org share the machine. "
+        "Cores and memory are those of one worker for rollbacks, memory before and after the "
+        "batch. Commands count those that the journal's scripts call.",
     )
 
 
@@ -125,10 +125,11 @@ def of_engines(measured: Sequence[Figures]) -> Section:
         f"The job is the seven steps of a rollback with their nine API calls, or seven steps that "
         f"do nothing. knowngood does more: an eighth step, an entry task, the journal, the lease, "
         f"the rate limit and Flower's events. Each engine has {SLOTS} slots: Celery and Huey as "
-        f"{SLOTS} processes, Dramatiq and DBOS as {PROCESSES} processes of {SLOTS // PROCESSES} "
-        f"threads. Durable means that a step which was done is not done again when a worker dies. "
-        f"knowngood writes its journal with an fsync for each change, as PostgreSQL does for DBOS; "
-        f"the others' Redis does not. DBOS is asked twice: by its queue from another process "
+        f"{SLOTS} processes, knowngood, Dramatiq and DBOS as {PROCESSES} processes of "
+        f"{SLOTS // PROCESSES} threads. Durable means that a step which was done is not done again "
+        f"when a worker dies. knowngood writes its journal with an fsync for each change, as "
+        f"PostgreSQL does for DBOS; the others' Redis does not. DBOS is asked twice: by its queue "
+        f"from another process "
         f"(polled every 10 ms in place of its default of a second), and with workflows that its "
         f"own process starts when it hears of them. The CPU is that of the whole machine.",
     )

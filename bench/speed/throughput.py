@@ -10,7 +10,10 @@ LATENCY = 0.05
 
 @dataclass(frozen=True)
 class Throughput:
-    """One batch. Times in seconds, CPU in seconds, memory in megabytes; the last four per run."""
+    """One batch. Times in seconds, CPU in seconds, memory in megabytes; the last four per run.
+
+    Cores and memory are those of one worker.
+    """
 
     flows: int
     accepted: float
@@ -33,20 +36,20 @@ class Throughput:
 
 def measure(sizes: tuple[int, ...]) -> list[Throughput]:
     with Installation(latency=LATENCY) as stack:
-        worker = Tree(stack.rollback_worker().pid)
+        workers = Tree(*(worker.pid for worker in stack.rollback_workers()))
         stack.others()
         stack.restore(stack.flows(64))
-        return [_batch(stack, worker, size) for size in sizes]
+        return [_batch(stack, workers, size) for size in sizes]
 
 
-def _batch(stack: Installation, worker: Tree, size: int) -> Throughput:
+def _batch(stack: Installation, workers: Tree, size: int) -> Throughput:
     flows = stack.flows(size)
     client = stack.client.store.redis
-    calls, cpu, memory = sum(stack.sim.counts().values()), worker.cpu(), worker.memory()
+    calls, cpu, memory = sum(stack.sim.counts().values()), workers.cpu(), workers.memory()
     used = RedisUse.of(client)
     restored = stack.restore(flows)
     used = RedisUse.of(client).since(used)
-    cpu = worker.cpu() - cpu
+    cpu = workers.cpu() - cpu
     last = max(restored.ended)
     return Throughput(
         flows=size,
@@ -56,9 +59,9 @@ def _batch(stack: Installation, worker: Tree, size: int) -> Throughput:
         run=Spread.of(
             (run.ended - run.created).total_seconds() for run in restored.runs if run.ended
         ),
-        worker_cores=cpu / last,
-        memory_before=memory,
-        memory_after=worker.memory(),
+        worker_cores=cpu / last / workers.size,
+        memory_before=memory / workers.size,
+        memory_after=workers.memory() / workers.size,
         worker_cpu=cpu / size,
         calls=(sum(stack.sim.counts().values()) - calls) / size,
         redis_commands=used.commands / size,

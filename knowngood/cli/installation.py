@@ -75,10 +75,7 @@ def _start(
     from workers.app import app  # noqa: PLC0415 - reads the settings when imported
 
     started: list[tuple[Program, str]] = [
-        *(
-            (programs.worker(app, name, "rollback", {}), "rollbacks")
-            for name in _rollback_workers()
-        ),
+        *((programs.worker(app, name, "rollback", {}), "rollbacks") for name in rollback_workers()),
         (programs.worker(app, "rest", "deployment,health,alerts", {}), "all other queues"),
         (programs.beat(app, open_journal().redis, {}), "the schedule"),
     ]
@@ -98,7 +95,8 @@ def _start(
     _tell("ready; Ctrl-C stops everything")
 
 
-def _rollback_workers() -> list[str]:
+def rollback_workers() -> list[str]:
+    """Name the workers for rollbacks that are started on this machine."""
     # A worker's threads share one core; many flows may need rolling back at once.
     return [f"rollback-{number + 1}" for number in range(min(os.cpu_count() or 1, _MOST_WORKERS))]
 
