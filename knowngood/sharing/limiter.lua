@@ -12,6 +12,10 @@ local LEFT, MADE = NAME .. ':left', NAME .. ':made'
 local op = ARGV[1]
 local a = cjson.decode(ARGV[2])
 
+-- Places are of the last minute: no replica and no append-only file is told of them, which would
+-- cost a write to disk for each call. After a restart, answers tell how many are used.
+if op == 'acquire' then redis.set_repl(redis.REPL_NONE) end
+
 local WINDOW = 61       -- Genesys counts by the minute; a call may be a second on its way
 local HEADROOM = 0.97   -- of what is allowed, the part that is used
 local UNTOLD = 300      -- allowed a minute until an answer has told
