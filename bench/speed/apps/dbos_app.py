@@ -49,6 +49,7 @@ def main() -> None:
             "system_database_url": os.environ["BENCH_DATABASE"],
             "executor_id": name,
             "log_level": "ERROR",
+            "max_executor_threads": slots,
         }
     )
     DBOS.launch()
