@@ -13,7 +13,8 @@ local op = ARGV[1]
 local a = cjson.decode(ARGV[2])
 
 -- Places are of the last minute: no replica and no append-only file is told of them, which would
--- cost a write to disk for each call. After a restart, answers tell how many are used.
+-- cost a write to disk for each call. After a restart, answers tell how many are used. Only how many
+-- calls a run makes is kept: rollbacks are rare, and many may come at once.
 if op == 'acquire' then redis.set_repl(redis.REPL_NONE) end
 
 local WINDOW = 61       -- Genesys counts by the minute; a call may be a second on its way
@@ -76,7 +77,9 @@ local function void_promises()
     if left > 0 then redis.call('HINCRBY', STATE, 'promised', -left) end
     local made, field = redis.call('HGET', MADE, run), 'mean:' .. string.match(run, '^%a+')
     local former = known(field) or made
+    redis.set_repl(redis.REPL_ALL)
     set(field, former + (made - former) / 10)
+    redis.set_repl(redis.REPL_NONE)
     redis.call('ZREM', RUNS, run)
     redis.call('HDEL', LEFT, run)
     redis.call('HDEL', MADE, run)
@@ -170,7 +173,10 @@ local function refused(run, calls, most)
     -- Whoever has waited need not wait for those before it that are late.
     if redis.call('ZSCORE', DUE, run) then fair = fair + SLACK + redis.call('ZCARD', QUEUE) / 20 end
     if wait > 0 or rank + 1 > fair then
-      return appoint(run, math.max(paused, freed(calls - free + rank * mean(), most)))
+      local room = freed(calls - free + rank * mean(), most)
+      -- The first runs of their kind will soon tell how many of their places they leave.
+      if not a.begun and not known('mean:' .. a.priority) then room = math.min(room, LAPSE + 1) end
+      return appoint(run, math.max(paused, room))
     end
     leave_queue(run)
     return nil

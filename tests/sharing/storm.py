@@ -62,11 +62,12 @@ class Org:
 class Storm:
     """Runs and polls that share a limiter; each call takes about 0.1 s."""
 
-    def __init__(self, redis: Any, *, allowed: int, seed: int = 1) -> None:
+    def __init__(self, redis: Any, *, allowed: int, seed: int = 1, expected: int = 8) -> None:
         self.now = START
         self.org = Org(allowed)
         self.limiter = limiter(redis, lambda: self.now)
         self.random = random.Random(seed)
+        self.expected = expected
         self.finished: dict[int, float] = {}
         self.asked: list[float] = []
         self.polls = 0
@@ -103,7 +104,7 @@ class Storm:
     def run(self, number: int, calls: int, made: int = 0) -> None:
         """Make a run's calls one after the other; come back when told."""
         begun = made > 0
-        chosen = Purpose(Priority.ROLLBACK, f"run-{number}", 3 if begun else 8, begun)
+        chosen = Purpose(Priority.ROLLBACK, f"run-{number}", 3 if begun else self.expected, begun)
 
         def done() -> None:
             if made + 1 == calls:

@@ -305,6 +305,18 @@ def test_how_many_calls_runs_need_is_learned_so_that_no_place_stays_free(
     assert 200 * calls / (storm.now - began) * 60 >= 0.9 * 300
 
 
+def test_runs_that_need_less_than_was_thought_leave_no_places_free_at_the_first_storm(
+    redis_client: Any,
+) -> None:
+    storm = Storm(redis_client, allowed=300, expected=12)
+    for number in range(100):
+        storm.at(number / 1e5, lambda number=number: storm.run(number, 8))  # type: ignore[misc]
+    storm.go_on(lambda: len(storm.finished) == 100)
+    assert storm.org.refused == 0
+    # 800 calls may begin in three minutes that follow one another.
+    assert storm.now - START <= 2 * 60 + 20
+
+
 def test_rollbacks_do_not_notice_polls_that_use_up_the_rest(redis_client: Any) -> None:
     storm = Storm(redis_client, allowed=300)
     for _ in range(20):
