@@ -43,7 +43,7 @@ def _limit(found: Found, *, quick: bool) -> None:
 
 
 def _engines(found: Found, *, quick: bool) -> None:
-    measured = engines.measure(5 if quick else 30, 30 if quick else 200)
+    measured = engines.measure(1, 5, 30) if quick else engines.measure(3, 10, 100)
     found.goals += goals.of_engines(measured)
     found.sections.append(page.of_engines(measured))
 

@@ -7,12 +7,13 @@ workers, broker, database and org.
 
 import importlib
 import os
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, Self, cast
 
 import psycopg
 import redis
@@ -28,8 +29,23 @@ POSTGRES = "postgresql://127.0.0.1:5432"
 
 
 @dataclass(frozen=True)
+class Sample:
+    """One pass of one engine: latencies of single jobs in seconds, and rate and CPU of many."""
+
+    engine: str
+    durable: bool
+    noop: list[float]
+    calls: list[float]
+    noop_rate: float
+    noop_cpu: float
+    calls_rate: float
+    calls_cpu: float
+    memory: float
+
+
+@dataclass(frozen=True)
 class Figures:
-    """One engine's: latency of one job in seconds, and of many at once their rate and CPU each."""
+    """One engine's over all passes."""
 
     engine: str
     durable: bool
@@ -40,6 +56,22 @@ class Figures:
     calls_rate: float
     calls_cpu: float
     memory: float
+
+    @classmethod
+    def of(cls, passes: Sequence[Sample]) -> Self:
+        """Put the samples of one engine together."""
+
+        def middle(name: str) -> float:
+            return statistics.median(getattr(each, name) for each in passes)
+
+        return cls(
+            passes[0].engine,
+            passes[0].durable,
+            Spread.of(seconds for each in passes for seconds in each.noop),
+            Spread.of(seconds for each in passes for seconds in each.calls),
+            *(middle(name) for name in ("noop_rate", "noop_cpu", "calls_rate", "calls_cpu")),
+            middle("memory"),
+        )
 
 
 class Engine(Protocol):
@@ -114,12 +146,20 @@ class Peer:
         return time.perf_counter() - began
 
 
-def measure(rounds: int, batch: int) -> list[Figures]:
-    figures = [_ours(rounds, batch, aof=True), _ours(rounds, batch, aof=False)]
-    return [*figures, *_peers(rounds, batch)]
+def measure(passes: int, rounds: int, batch: int) -> list[Figures]:
+    """Measure all engines in turn, `passes` times: what slows the machine down is shared out."""
+    found: dict[str, list[Sample]] = {}
+    with Installation() as shared:
+        # The peers' modules read them when they are first imported.
+        os.environ.update({"BENCH_ORG": shared.sim.base_url, "BENCH_REDIS": shared.broker.url})
+        for _ in range(passes):
+            ours = [_ours(rounds, batch, aof=True), _ours(rounds, batch, aof=False)]
+            for each in (*ours, *_peers(shared, rounds, batch)):
+                found.setdefault(each.engine, []).append(each)
+    return [Figures.of(samples) for samples in found.values()]
 
 
-def _ours(rounds: int, batch: int, *, aof: bool) -> Figures:
+def _ours(rounds: int, batch: int, *, aof: bool) -> Sample:
     name = "knowngood" + ("" if aof else ", Redis without fsync")
     with Installation(aof=aof) as stack:
         idle = KnownGood(stack, name, noop=True)
@@ -128,36 +168,33 @@ def _ours(rounds: int, batch: int, *, aof: bool) -> Figures:
         for worker in idle.workers:
             worker.kill()
         engine = KnownGood(stack, name, noop=False)
-        return _figures(engine, stack, rounds, batch, noop, noop_rate, noop_cpu)
+        return _sample(engine, stack, rounds, batch, noop, noop_rate, noop_cpu)
 
 
-def _peers(rounds: int, batch: int) -> Iterator[Figures]:
-    with Installation() as stack:
-        environment = {"BENCH_ORG": stack.sim.base_url, "BENCH_REDIS": stack.broker.url}
-        os.environ.update(environment)
-        for start in (_celery, _dramatiq, _huey, _dbos_queue, _dbos_direct):
-            with start(stack) as engine:
-                noop = _latency(engine, stack, rounds, noop=True)
-                noop_rate, noop_cpu = _rate(engine, stack, batch, noop=True)
-                yield _figures(engine, stack, rounds, batch, noop, noop_rate, noop_cpu)
-            for worker in engine.workers:
-                worker.kill()
+def _peers(stack: Installation, rounds: int, batch: int) -> Iterator[Sample]:
+    for start in (_celery, _dramatiq, _huey, _dbos_queue, _dbos_direct):
+        with start(stack) as engine:
+            noop = _latency(engine, stack, rounds, noop=True)
+            noop_rate, noop_cpu = _rate(engine, stack, batch, noop=True)
+            yield _sample(engine, stack, rounds, batch, noop, noop_rate, noop_cpu)
+        for worker in engine.workers:
+            worker.kill()
 
 
-def _figures(
+def _sample(
     engine: Engine,
     stack: Installation,
     rounds: int,
     batch: int,
-    noop: Spread,
+    noop: list[float],
     noop_rate: float,
     noop_cpu: float,
-) -> Figures:
+) -> Sample:
     calls = _latency(engine, stack, rounds, noop=False)
     stack.delay(LATENCY)
     calls_rate, calls_cpu = _rate(engine, stack, batch, noop=False)
     stack.delay(0)
-    return Figures(
+    return Sample(
         engine.name,
         engine.durable,
         noop,
@@ -170,10 +207,10 @@ def _figures(
     )
 
 
-def _latency(engine: Engine, stack: Installation, rounds: int, *, noop: bool) -> Spread:
+def _latency(engine: Engine, stack: Installation, rounds: int, *, noop: bool) -> list[float]:
     flows = _flows(stack, rounds + 2 * SLOTS, noop=noop and isinstance(engine, Peer))
     engine.many(flows[: 2 * SLOTS])
-    return Spread.of(engine.one(flow) for flow in flows[2 * SLOTS :])
+    return [engine.one(flow) for flow in flows[2 * SLOTS :]]
 
 
 def _rate(engine: Engine, stack: Installation, batch: int, *, noop: bool) -> tuple[float, float]:

@@ -151,7 +151,11 @@ def of_pools(measured: Sequence[Pool]) -> Section:
         "Pools, 50 ms per API call",
         ("pool", "last restored, s", "runs/s", "cores", "CPU a run, ms", "memory, MB"),
         rows,
-        "Workers x slots. `KNOWNGOOD_WORKER_POOL` and `KNOWNGOOD_WORKER_CONCURRENCY` choose.",
+        "Workers x slots. Threads are the default: with a worker for each core, as `up` starts "
+        "them, they do as many runs a second as processes do, in a fraction of the memory. In a "
+        "gevent worker whose slots are all taken, Celery looks only every second or two whether "
+        "one has come free: it needs more slots than it will ever have messages. "
+        "`KNOWNGOOD_WORKER_POOL` and `KNOWNGOOD_WORKER_CONCURRENCY` choose.",
     )
 
 
