@@ -31,6 +31,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _building: Final = threading.RLock()
+_forgetting: Final[list[Callable[[], None]]] = []
 
 
 class _Part(Generic[P, T]):
@@ -38,7 +39,7 @@ class _Part(Generic[P, T]):
 
     def __init__(self, build: Callable[P, T]) -> None:
         kept = cache(build)
-        self.forget = kept.cache_clear
+        _forgetting.append(kept.cache_clear)
         self._ask = cast("Callable[P, T]", kept)
         update_wrapper(self, build)
 
@@ -144,16 +145,5 @@ def executor() -> Parts:
 
 def forget() -> None:
     """Drop every part, so that a forked process builds its own."""
-    for part in (
-        run_store,
-        registry,
-        watches,
-        endings,
-        audit,
-        polling,
-        outbox,
-        limiter,
-        gateway,
-        executor,
-    ):
-        part.forget()
+    for forget_part in _forgetting:
+        forget_part()
