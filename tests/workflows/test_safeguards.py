@@ -13,7 +13,7 @@ from knowngood.health.watch import Watch
 from knowngood.health.watches import WatchStore
 from knowngood.runs.model import Run, RunKind, RunState
 from tests.conftest import make_flow
-from tests.stack import Stack, wait_for
+from tests.stack import DIALECTS, Stack, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -21,11 +21,15 @@ BROKEN = {"error_rate": 0.5, "abandon_rate": 0.4}
 DAY = 86_400
 
 
-@pytest.fixture(scope="module")
-def installation() -> Iterator[Stack]:
+@pytest.fixture(scope="module", params=DIALECTS)
+def installation(request: pytest.FixtureRequest) -> Iterator[Stack]:
     """One without breaker and cooldown, so that neither holds what another rule is to hold."""
     with Stack(
-        HEALTH_INTERVAL="1", HEALTH_OUTAGE_ALERT_AFTER="2", BREAKER_FLOWS="100", COOLDOWN="0"
+        api=request.param,
+        HEALTH_INTERVAL="1",
+        HEALTH_OUTAGE_ALERT_AFTER="2",
+        BREAKER_FLOWS="100",
+        COOLDOWN="0",
     ) as installation:
         yield installation.running()
 
@@ -160,9 +164,12 @@ def test_with_a_history_the_policies_that_compare_find_what_the_fixed_limits_let
     assert "is usual: evidence" in why
 
 
-def test_many_flows_that_fail_at_once_are_not_rolled_back_and_one_alert_calls_a_person() -> None:
+@pytest.mark.parametrize("api", DIALECTS)
+def test_many_flows_that_fail_at_once_are_not_rolled_back_and_one_alert_calls_a_person(
+    api: str,
+) -> None:
     with Stack(
-        HEALTH_INTERVAL="1", HEALTH_CONSECUTIVE_BREACHES="3", BREAKER_FLOWS="3"
+        api=api, HEALTH_INTERVAL="1", HEALTH_CONSECUTIVE_BREACHES="3", BREAKER_FLOWS="3"
     ) as installation:
         installation.running()
         flows = [calling(installation, {}, {}) for _ in range(4)]

@@ -12,16 +12,16 @@ from celery import Celery
 from knowngood.health.watches import WatchStore
 from knowngood.runs.model import Run, RunKind, RunState
 from tests.conftest import make_flow
-from tests.stack import Process, Stack, wait_for
+from tests.stack import DIALECTS, Process, Stack, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 BROKEN = {"error_rate": 0.5, "abandon_rate": 0.4}
 
 
-@pytest.fixture
-def installation() -> Iterator[Stack]:
-    with Stack(HEALTH_INTERVAL="1") as stack:
+@pytest.fixture(params=DIALECTS)
+def installation(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    with Stack(api=request.param, HEALTH_INTERVAL="1") as stack:
         yield stack
 
 
