@@ -181,6 +181,10 @@ class Engine:
         for link in Path("/").iterdir():
             if link.is_symlink() and link.readlink().parts[0] == "usr":
                 yield f"ln -s {link.readlink()} {root}{link}"
+        # First, for this checkout may be below one of them.
+        for each in service.get("tmpfs", ()):
+            target, options = each.split(":")
+            yield f"mkdir -p {root}{target} && mount -t tmpfs -o {options} none {root}{target}"
         for path in _image():
             yield from _bind(path, f"{root}{path}", writable=False)
         for file in ("hosts", "passwd", "group"):
@@ -201,9 +205,6 @@ class Engine:
             volume = self.directory / "volumes" / source
             volume.mkdir(parents=True, exist_ok=True)
             yield from _bind(volume, f"{root}{target}")
-        for each in service.get("tmpfs", ()):
-            target, options = each.split(":")
-            yield f"mkdir -p {root}{target} && mount -t tmpfs -o {options} none {root}{target}"
         directory = service.get("working_dir", "/")
         yield f"mkdir -p {root}{directory}"
         if service.get("read_only"):
