@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from celery.worker.consumer import Consumer as CeleryConsumer
 
@@ -14,10 +14,18 @@ EVENTS_DELAY: Final = 0.1
 class Consumer(CeleryConsumer):
     """Celery's, whose hub would publish each event by itself."""
 
+    _newest: ClassVar[tuple[int, "Consumer"] | None] = None
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._flush_is_due = False
-        _here[:] = [(os.getpid(), self)]
+        Consumer._newest = (os.getpid(), self)
+
+    @classmethod
+    def here(cls) -> "Consumer | None":
+        """Return this process's consumer; a process of the pool has none of its own."""
+        process, newest = cls._newest or (None, None)
+        return newest if process == os.getpid() else None
 
     def tell(self, event: str, fields: Mapping[str, Any], *, last: bool) -> bool:
         """Let an event ride in the next batch; called by any thread. False when none is sent.
@@ -53,11 +61,3 @@ class Consumer(CeleryConsumer):
         """Send what still waits, and shut down."""
         self._flush_events()
         super().shutdown()
-
-
-_here: Final[list[tuple[int, Consumer]]] = []
-
-
-def consumer() -> Consumer | None:
-    """Return this process's consumer; a process of the pool has none of its own."""
-    return next((each for pid, each in _here if pid == os.getpid()), None)

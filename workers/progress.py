@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError
 
 from knowngood.runs.model import Run, RunKind, RunState
 from knowngood.runs.workflows import STEPS
-from workers.consumer import consumer
+from workers.consumer import Consumer
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ def show(app: Celery, run: Run | None, worker: str) -> None:
     """
     if run is None or run.kind is RunKind.WATCH:
         return
-    event, fields, here = f"task-{run.state}", row(run), consumer()
+    event, fields, here = f"task-{run.state}", row(run), Consumer.here()
     if here is not None and here.tell(event, fields, last=run.state.terminal):
         return
     try:
